@@ -1,0 +1,1 @@
+//! One running native gateway: hub, log, stream and history joined by threads and rings.

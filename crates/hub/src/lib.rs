@@ -1,0 +1,1 @@
+//! The hub: shards, listeners, topic trie, sessions, policy, counters.

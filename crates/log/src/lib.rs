@@ -1,0 +1,1 @@
+//! The log: segments, group commit, recovery, over an injectable file layer.

@@ -1,0 +1,1 @@
+//! The stream engine: a plan in, batches through operators, results out.
