@@ -1,0 +1,195 @@
+"""The native gateway, as Python sees it.
+
+Offsets are byte positions in the log. Times are integer microseconds UTC unless a name says otherwise. Every method
+that waits releases the GIL. All methods may be called from any thread.
+"""
+
+from typing import Any, Literal, TypedDict
+
+class NativeError(Exception):
+    """Something native failed. `args` is (code, message): a stable code of docs/errors, and words for people."""
+
+class PlanError(NativeError):
+    """A plan cannot be run: unknown version, operator or type. The rule that was there before goes on."""
+
+class PrincipalSpec(TypedDict, total=False):
+    """Who may connect. `secret` is HMAC-SHA-256(key = gateway key, message = the secret's text), 32 bytes;
+    `password` an Argon2id PHC string; exactly one of the two."""
+
+    name: str  # the MQTT user name; for a device, its device id
+    kind: Literal["device", "application", "adapter", "operator"]
+    role: str  # name of a role; "device" is built in
+    secret: bytes
+    password: str
+    enabled: bool
+    children: list[str]  # device ids it may speak for
+
+class Event(TypedDict, total=False):
+    """Something the control plane should know. Bounded: the oldest are dropped and counted.
+
+    kind "connected":    principal, client, at_us, address, protocol (4 or 5)
+    kind "disconnected": principal, client, at_us, reason (words), clean (bool), will (bool), last (bool: no other session
+                         of the principal is connected)
+    kind "seen":         devices: list of (device id, last seen at_us), gathered over a second at least
+    kind "refused":      principal, client, at_us, address, reason_code (MQTT 5), reason (words), action
+                         ("connect", "publish", "subscribe"), topic; the same refusal within a minute is counted: count
+    kind "rule_failed":  rule, message, at_us
+    kind "alarm":        code (of docs/errors), message, at_us, raised (bool: False when it is over)
+    """
+
+    kind: str
+
+class LogRecord(TypedDict):
+    """One message record."""
+
+    offset: int
+    next: int  # the offset of the record after it
+    principal: str
+    device: str  # "" if it concerns none
+    topic: str
+    qos: int
+    retain: bool
+    wall_us: int
+    content_type: str
+    payload: bytes
+
+class TapRow(TypedDict):
+    """One reading, live."""
+
+    device: str
+    metric: str
+    ts: int
+    num: float | None
+    text: str | None
+    quality: str
+    table: str
+
+class Tap:
+    """A bounded live view, the oldest dropped first. Ends when it is garbage collected or closed."""
+
+    def next(self, max_items: int, timeout_ms: int) -> list[Any]: ...
+    def dropped(self) -> int: ...
+    def close(self) -> None: ...
+
+class Gateway:
+    """One running native gateway.
+
+    `config` is the JSON of mohhos.config's native part:
+    {"data_dir": str, "name": str, "shards": int (0: automatic), "boot_id": int,
+     "listeners": [{"name", "bind": "127.0.0.1:1883", "anonymous_role": str|null}],
+     "limits": {"max_connections", "max_packet_bytes", "max_inflight", "max_queued", "max_topic_levels",
+                "keep_alive_max_s", "session_expiry_max_s", "connect_timeout_s", "metrics_per_device", "max_retained"},
+     "log": {"segment_bytes", "retain_bytes", "retain_age_s", "commit_interval_us", "buffer_bytes"},
+     "history": {"flush_rows", "flush_interval_s", "retain_bytes", "retain_age_s"},
+     "stream": {"idle_timeout_s", "snapshot_interval_s", "max_state_bytes"},
+     "time": {"max_future_s": 300, "build_time_us": int},
+     "gateway_key": hex of 32 bytes}
+    Raises NativeError: data directory locked or of another format, port taken, log damaged beyond a torn tail.
+    """
+
+    def __init__(self, config: str) -> None: ...
+    def start(self) -> None:
+        """Recovers the log, replays what the snapshots miss, then opens the listeners.
+        Devices, metrics, roles, principals, tables and rules are put before it."""
+
+    def stop(self) -> None:
+        """Closes listeners and connections, commits, snapshots, flushes history, joins all threads."""
+
+    def ports(self) -> dict[str, int]:
+        """The port of each listener by name (for bind port 0)."""
+    # identity and policy
+    def put_devices(self, codes: list[tuple[str, int]]) -> None:
+        """Makes registered devices and their persisted codes known; messages of others are refused."""
+
+    def remove_devices(self, devices: list[str]) -> None: ...
+    def put_principals(self, principals: list[PrincipalSpec]) -> None:
+        """Adds or replaces. A connected principal whose credentials, role or state changed to disabled is disconnected."""
+
+    def remove_principals(self, names: list[str]) -> None:
+        """Removes, disconnects their sessions and forgets them."""
+
+    def put_roles(self, roles: str) -> None:
+        """JSON {role: {"publish": [patterns], "subscribe": [patterns]}}; ${device} stands for the principal's device id."""
+
+    def kick(self, principal: str) -> int:
+        """Disconnects its sessions (0x98 administrative action); returns how many."""
+    # topic space
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        qos: int = 1,
+        retain: bool = False,
+        content_type: str = "",
+        device: str = "",
+        expiry_s: int | None = None,
+    ) -> int:
+        """Publishes as the gateway; returns the offset to wait for (0 for QoS 0).
+        Raises NativeError when the log cannot take it (disk full)."""
+
+    def wait_committed(self, offset: int, timeout_ms: int) -> bool: ...
+    def tap_messages(self, topic_filter: str, capacity: int) -> Tap:
+        """Items are (topic, payload, principal, at_us)."""
+
+    def tap_telemetry(self, device: str, capacity: int) -> Tap:
+        """Items are TapRow; device "" for all."""
+    # tables and rules
+    def put_tables(self, tables: str) -> None:
+        """JSON [{"id", "name", "filter", "columns": [{"name", "kind"}], "rowtime": int, "watermark_us": int}]:
+        the whole set of declared tables, replacing the set before; kind as ColumnType in lower case."""
+
+    def deploy_rule(self, name: str, version: int, plan: str) -> None:
+        """Starts or replaces a rule at a batch boundary. Raises PlanError and leaves the version before running."""
+
+    def remove_rule(self, name: str) -> bool: ...
+    def rules(self) -> list[dict[str, Any]]:
+        """Per rule: name, version, state ("running", "failed"), error, rows_in, rows_out, late, state_bytes, last_output_us."""
+    # log and projections
+    def committed(self) -> int: ...
+    def read_log(self, offset: int, topic_prefixes: list[str], max_records: int) -> tuple[list[LogRecord], int]:
+        """Committed message records from `offset` on whose topic starts with one of the prefixes, and where to go on."""
+
+    def wait_log(self, offset: int, timeout_ms: int) -> bool:
+        """Waits until something beyond `offset` is committed."""
+
+    def hold_log(self, projection: str, offset: int) -> None:
+        """The projection has everything below `offset`; the log is not trimmed beyond the smallest of all."""
+    # history
+    def history_cut(self, devices: list[str], metrics: list[str], from_us: int, to_us: int) -> str:
+        """One consistent cut, as JSON {"files": [paths that may hold such rows], "tail": path or null, "rows_in_tail": int,
+        "lease": int}. Empty lists mean all. Columns of all the files: device, metric, table (INT32 codes), ts (INT64,
+        microseconds), num (DOUBLE), text (VARCHAR), quality (UINT8), arrival (INT64). The same reading may occur twice."""
+
+    def history_release(self, lease: int) -> None:
+        """The files of a cut may be deleted (retention, compaction); its tail file is."""
+
+    def history_flush(self) -> None:
+        """Writes the tail to a file and commits the manifest."""
+
+    def codes(self) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+        """(devices, metrics): names and codes. Table names are in the metrics' dictionary."""
+    # observation
+    def next_events(self, max_events: int, timeout_ms: int) -> list[Event]: ...
+    def stats(self) -> dict[str, Any]:
+        """Counters and gauges of hub, log, stream and history, as nested dictionaries of numbers."""
+
+    def connection(self, device: str) -> dict[str, Any] | None:
+        """connected, clients, address, since_us, messages_in, messages_out, bytes_in, bytes_out, dropped, dead_letters,
+        clock_corrections, last_seen_us of a device; None if it is not known."""
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        """The newest undecodable payloads: device, topic, reason, head (bytes), at_us."""
+
+    def backup(self, directory: str) -> None:
+        """Copies log, manifest, history and snapshots as of one committed offset into an empty directory."""
+
+def hash_secret(gateway_key: bytes, secret: str) -> bytes:
+    """HMAC-SHA-256(gateway_key, secret)."""
+
+def hash_password(password: str) -> str:
+    """Argon2id PHC string with a random salt."""
+
+def verify_password(phc: str, password: str) -> bool: ...
+
+BUILD_TIME_US: int
+VERSION: str
