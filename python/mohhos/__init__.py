@@ -1,0 +1,1 @@
+"""The MOHHOS IoT Edge Gateway."""
