@@ -1,0 +1,141 @@
+//! Publish → rule → command at the device: every message carries the time at which it was due, every command gives it
+//! back in its parameters. Open loop: a late message counts from when it was due.
+
+use std::error::Error;
+use std::net::SocketAddrV4;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::args::{Args, Outcome, credentials};
+use crate::client::{Frame, digits, next_frame, open, publish_packet, subscribe};
+use crate::poll::{self, EDGE, Poll, READ};
+
+const PAYLOAD: &[u8] = br#"{"temperature":20.00,"due":1000000000}"#;
+const HOT: usize = br#"{"temperature":"#.len();
+const DUE: usize = br#"{"temperature":20.00,"due":"#.len();
+const BASE: u64 = 1_000_000_000;
+
+struct Connection {
+    fd: OwnedFd,
+    packet: Vec<u8>,
+    rest: Vec<u8>,
+}
+
+/// See the head of `main.rs`. `--react N`: every Nth message is hot (temperature 90.00), which the rule answers.
+pub fn run(args: &Args) -> Outcome {
+    let to: SocketAddrV4 = args.need("to")?;
+    let count: usize = args.get("connections", 1000)?;
+    let rate: f64 = args.get("rate", 10_000.0)?;
+    let seconds: f64 = args.get("seconds", 60.0)?;
+    let react: u64 = args.get("react", 10)?;
+    let qos: u8 = args.get("qos", 0)?;
+    let mut poll = Poll::new()?;
+    let mut connections = Vec::with_capacity(count);
+    for (i, (user, password)) in credentials(args, count)?.iter().enumerate() {
+        let fd = open(to, i, user, password)?;
+        subscribe(fd.as_raw_fd(), &format!("devices/{user}/commands/+"), 0)?;
+        poll.add(fd.as_raw_fd(), i as u64, READ | EDGE)?;
+        let packet = publish_packet(&format!("devices/{user}/telemetry/bench"), PAYLOAD, qos);
+        connections.push(Connection { fd, packet, rest: Vec::new() });
+    }
+    let (mut sent, mut hot) = (0u64, 0u64);
+    let mut latencies: Vec<u32> = Vec::new();
+    let mut buffer = vec![0u8; 64 * 1024];
+    let start = Instant::now();
+    let micros = |at: Instant| at.duration_since(start).as_micros() as u64;
+    while start.elapsed().as_secs_f64() < seconds {
+        let due = (rate * start.elapsed().as_secs_f64()) as u64;
+        while sent < due {
+            let connection = &mut connections[(sent % count as u64) as usize];
+            let is_hot = sent.is_multiple_of(react);
+            let at = connection.packet.len() - PAYLOAD.len();
+            connection.packet[at + HOT] = if is_hot { b'9' } else { b'2' };
+            let due_at = BASE + (sent as f64 / rate * 1e6) as u64;
+            digits(&mut connection.packet[at + DUE..at + DUE + 10], due_at);
+            crate::client::write_all(connection.fd.as_raw_fd(), &connection.packet)?;
+            sent += 1;
+            hot += u64::from(is_hot);
+        }
+        receive(&mut poll, &mut connections, &mut buffer, 0, || micros(Instant::now()), &mut latencies)?;
+        std::thread::sleep(Duration::from_micros(50));
+    }
+    let until = Instant::now() + Duration::from_secs(5);
+    while (latencies.len() as u64) < hot && Instant::now() < until {
+        receive(&mut poll, &mut connections, &mut buffer, 10, || micros(Instant::now()), &mut latencies)?;
+    }
+    latencies.sort_unstable();
+    let quantile =
+        |q: f64| latencies.get((latencies.len() as f64 * q) as usize).map(|us| f64::from(*us) / 1000.0);
+    Ok(json!({
+        "sent": sent,
+        "reactions_expected": hot,
+        "reactions": latencies.len(),
+        "p50_ms": quantile(0.5),
+        "p90_ms": quantile(0.9),
+        "p99_ms": quantile(0.99),
+        "p999_ms": quantile(0.999),
+        "max_ms": latencies.last().map(|us| f64::from(*us) / 1000.0),
+        "cpu_s": poll::cpu_seconds(),
+    }))
+}
+
+fn receive(
+    poll: &mut Poll,
+    connections: &mut [Connection],
+    buffer: &mut [u8],
+    timeout_ms: i32,
+    now_us: impl Fn() -> u64,
+    latencies: &mut Vec<u32>,
+) -> Result<(), Box<dyn Error>> {
+    for (key, _) in poll.wait(timeout_ms)? {
+        let connection = &mut connections[key as usize];
+        while let Some(n) = poll::read(connection.fd.as_raw_fd(), buffer)? {
+            if n == 0 {
+                return Err("the server closed a connection under load".into());
+            }
+            connection.rest.extend_from_slice(&buffer[..n]);
+            let now = now_us();
+            let mut at = 0;
+            while let Some((frame, size)) = next_frame(&connection.rest[at..]) {
+                if let Frame::Publish { payload, .. } = frame {
+                    let due = due_time(payload).ok_or("a command without the time that was sent")?;
+                    latencies.push(now.saturating_sub(due) as u32);
+                }
+                at += size;
+            }
+            connection.rest.drain(..at);
+        }
+    }
+    Ok(())
+}
+
+/// The ten digits after `BASE`'s leading one, wherever the command carries them.
+fn due_time(payload: &[u8]) -> Option<u64> {
+    let mut run = 0u64;
+    let mut length = 0;
+    for byte in payload.iter().chain(b" ") {
+        if byte.is_ascii_digit() {
+            run = run.saturating_mul(10).saturating_add(u64::from(byte - b'0'));
+            length += 1;
+        } else {
+            if length == 10 && run / BASE == 1 {
+                return Some(run - BASE);
+            }
+            (run, length) = (0, 0);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::due_time;
+
+    #[test]
+    fn finds_the_time_among_other_numbers() {
+        assert_eq!(due_time(br#"{"id":"0123456789ab","parameters":{"due":1000000042},"x":12}"#), Some(42));
+        assert_eq!(due_time(b"{}"), None);
+    }
+}
