@@ -1,0 +1,401 @@
+"""The configuration: typed, frozen, read from `mohhos.toml`.
+
+Every key says here what it means, what is allowed and whether a running gateway takes a change of it;
+docs/configuration.md is generated from that (`python -m mohhos.config_reference`). Unknown keys are refused.
+"""
+
+import dataclasses
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mohhos.config_keys import Key, key, read_section
+from mohhos.errors import MohhosError
+
+__all__ = ["Config", "Listener", "changes", "load", "native_json", "parse"]
+
+DATA_DIR_VARIABLE: Final = "MOHHOS_DATA_DIR"
+
+
+@dataclass(frozen=True)
+class GatewaySection:
+    """The gateway as a whole."""
+
+    name: str = key(
+        "mohhos", "What the gateway is called: on the page, in messages to the cloud.", pattern=r"[\w.-]{1,64}"
+    )
+    data_dir: str = key(
+        "data",
+        "Where everything is kept; a relative path starts at the configuration file. "
+        f"The environment variable {DATA_DIR_VARIABLE} goes before it.",
+    )
+    shards: int = key(0, "Native threads that serve connections; 0 is one per core.", low=0, high=256)
+    log_level: str = key(
+        "info", "How much the gateway's own messages tell.", one_of=("debug", "info", "warning", "error"), live=True
+    )
+
+
+@dataclass(frozen=True)
+class Listener:
+    """One port for MQTT clients."""
+
+    name: str = key("mqtt", "The listener's name, in messages and metrics.", pattern=r"[\w.-]{1,64}")
+    bind: str = key("127.0.0.1:1883", "Address and port. 0.0.0.0 listens on all networks of the machine.", kind="bind")
+    anonymous_role: str = key(
+        "", "The role of clients that connect without credentials; empty refuses them. Needs the next key."
+    )
+    dangerously_allow_anonymous: bool = key(
+        False, "Says that you know that anybody who reaches the port gets the role above."
+    )
+
+
+@dataclass(frozen=True)
+class MqttSection:
+    """Where MQTT clients connect."""
+
+    listeners: tuple[Listener, ...] = key((Listener(),), "One `[[mqtt.listeners]]` each.", section=Listener)
+
+
+@dataclass(frozen=True)
+class ApiSection:
+    """The page, the REST API and the command line's way in."""
+
+    bind: str = key("127.0.0.1:8080", "Address and port.", kind="bind")
+    session_lifetime: int = key(
+        "12 h", "After this a browser has to sign in again.", kind="duration", low="1 min", high="30 d", live=True
+    )
+    secure_cookie: bool = key(
+        False, "Send the session cookie over HTTPS only: set it when a TLS proxy stands before the gateway.", live=True
+    )
+
+
+@dataclass(frozen=True)
+class LimitsSection:
+    """Bounds, so that no client can take what others need."""
+
+    max_connections: int = key(100_000, "Connections at once.", low=1, high=10_000_000)
+    max_packet: int = key(
+        "1 MiB", "The largest MQTT packet.", kind="size", low="1 KiB", high="256 MiB", native="max_packet_bytes"
+    )
+    max_inflight: int = key(100, "Messages in flight to one client (QoS 1 and 2).", low=1, high=65_535)
+    max_queued: int = key(1_000, "Messages that wait for one client that is away or slow.", low=1, high=1_000_000)
+    max_topic_levels: int = key(16, "Levels of a topic.", low=2, high=128)
+    keep_alive_max: int = key(
+        "1 h",
+        "The longest keep-alive that a client gets.",
+        kind="duration",
+        low="5 s",
+        high="18 h",
+        native="keep_alive_max_s",
+    )
+    session_expiry_max: int = key(
+        "7 d",
+        "How long a session outlives its connection at most.",
+        kind="duration",
+        low="0 s",
+        high="365 d",
+        native="session_expiry_max_s",
+    )
+    connect_timeout: int = key(
+        "10 s",
+        "How long a new connection may take to say who it is.",
+        kind="duration",
+        low="1 s",
+        high="5 min",
+        native="connect_timeout_s",
+    )
+    metrics_per_device: int = key(256, "Different metrics of one device; more are dead letters.", low=1, high=65_536)
+    max_retained: int = key(1_000_000, "Retained messages.", low=1, high=100_000_000)
+
+
+@dataclass(frozen=True)
+class LogSection:
+    """The log: what was acknowledged."""
+
+    segment: int = key(
+        "64 MiB", "The size of one file of the log.", kind="size", low="1 MiB", high="1 GiB", native="segment_bytes"
+    )
+    retain_size: int = key(
+        "4 GiB",
+        "Older segments go when the log is larger and every projection has them.",
+        kind="size",
+        low="64 MiB",
+        high="1024 TiB",
+        native="retain_bytes",
+    )
+    retain_age: int = key(
+        "7 d",
+        "Segments go when they are older and every projection has them.",
+        kind="duration",
+        low="1 min",
+        high="3650 d",
+        native="retain_age_s",
+    )
+    commit_interval: int = key(
+        "1 ms",
+        "The least time between two commits: more per commit against a quicker acknowledgement.",
+        kind="duration",
+        low="0 us",
+        high="1 s",
+        native="commit_interval_us",
+    )
+    buffer: int = key(
+        "32 MiB",
+        "What may wait for a commit before sockets are no longer read.",
+        kind="size",
+        low="1 MiB",
+        high="4 GiB",
+        native="buffer_bytes",
+    )
+
+
+@dataclass(frozen=True)
+class HistorySection:
+    """Readings in Parquet files, and queries over them."""
+
+    flush_rows: int = key(1_000_000, "Rows in memory after which a file is written.", low=1_000, high=100_000_000)
+    flush_interval: int = key(
+        "5 min",
+        "The time after which a file is written with what there is.",
+        kind="duration",
+        low="1 s",
+        high="1 d",
+        native="flush_interval_s",
+    )
+    retain_size: int = key(
+        "20 GiB",
+        "The oldest files go when all together are larger.",
+        kind="size",
+        low="1 MiB",
+        high="1024 TiB",
+        native="retain_bytes",
+    )
+    retain_age: int = key(
+        "365 d",
+        "Files go when all their readings arrived longer ago.",
+        kind="duration",
+        low="1 min",
+        high="36500 d",
+        native="retain_age_s",
+    )
+    query_memory: int = key(
+        "256 MiB", "What the query process may use.", kind="size", low="64 MiB", high="64 GiB", native=""
+    )
+    query_timeout: int = key(
+        "30 s", "A query is ended after this.", kind="duration", low="1 s", high="1 h", live=True, native=""
+    )
+    query_idle: int = key(
+        "1 min",
+        "The query process ends after so long without a query.",
+        kind="duration",
+        low="1 s",
+        high="1 d",
+        live=True,
+        native="",
+    )
+
+
+@dataclass(frozen=True)
+class StreamSection:
+    """The rules' engine."""
+
+    idle_timeout: int = key(
+        "1 min",
+        "After so long without readings, a device's watermark follows the gateway's clock.",
+        kind="duration",
+        low="1 s",
+        high="1 d",
+        native="idle_timeout_s",
+    )
+    snapshot_interval: int = key(
+        "10 s",
+        "How often the rules' state is saved; a restart replays what came after.",
+        kind="duration",
+        low="1 s",
+        high="1 h",
+        native="snapshot_interval_s",
+    )
+    max_state: int = key(
+        "512 MiB",
+        "What one rule may remember; beyond it the rule stops with an error.",
+        kind="size",
+        low="1 MiB",
+        high="64 GiB",
+        native="max_state_bytes",
+    )
+
+
+@dataclass(frozen=True)
+class TimeSection:
+    """Clocks."""
+
+    max_future: int = key(
+        "5 min",
+        "A reading further ahead than this gets its arrival time and the quality `clock`.",
+        kind="duration",
+        low="0 s",
+        high="365 d",
+        native="max_future_s",
+    )
+
+
+@dataclass(frozen=True)
+class CommandsSection:
+    """Requests to devices."""
+
+    default_deadline: int = key(
+        "1 h", "The deadline of a command that names none.", kind="duration", low="1 s", high="365 d", live=True
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole configuration."""
+
+    gateway: GatewaySection = key(GatewaySection(), "", section=GatewaySection)
+    mqtt: MqttSection = key(MqttSection(), "", section=MqttSection)
+    api: ApiSection = key(ApiSection(), "", section=ApiSection)
+    limits: LimitsSection = key(LimitsSection(), "", section=LimitsSection)
+    log: LogSection = key(LogSection(), "", section=LogSection)
+    history: HistorySection = key(HistorySection(), "", section=HistorySection)
+    stream: StreamSection = key(StreamSection(), "", section=StreamSection)
+    time: TimeSection = key(TimeSection(), "", section=TimeSection)
+    commands: CommandsSection = key(CommandsSection(), "", section=CommandsSection)
+
+    @property
+    def data_dir(self) -> Path:
+        """The data directory, absolute after `load`."""
+        return Path(self.gateway.data_dir)
+
+
+def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Config:
+    """The configuration in the file; the defaults when `path` is None (then relative to the working directory).
+
+    Raises MohhosError: config-missing, config-syntax, and what `parse` raises.
+    """
+    if path is None:
+        return _resolved(Config(), Path.cwd(), environment)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MohhosError(
+            "config-missing",
+            f"{path} cannot be read",
+            str(error),
+            "Give the right path with --config, or create the file: an empty one means all defaults",
+        ) from error
+    return _resolved(parse(text, str(path)), path.absolute().parent, environment)
+
+
+def parse(text: str, name: str = "mohhos.toml") -> Config:
+    """The configuration in a TOML text; paths in it stay as they are.
+
+    Raises MohhosError: config-syntax, config-unknown-key, config-wrong-type, config-out-of-range, config-anonymous.
+    """
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise MohhosError(
+            "config-syntax", f"{name} is not valid TOML", str(error), "Correct the line; strings stand in quotes"
+        ) from error
+    config = read_section(Config, tree, "")
+    _check_listeners(config)
+    return config
+
+
+def _resolved(config: Config, base: Path, environment: Mapping[str, str]) -> Config:
+    given = environment.get(DATA_DIR_VARIABLE)
+    data_dir = Path(given).absolute() if given else (base / config.gateway.data_dir)
+    return dataclasses.replace(config, gateway=dataclasses.replace(config.gateway, data_dir=str(data_dir)))
+
+
+def _check_listeners(config: Config) -> None:
+    names = [listener.name for listener in config.mqtt.listeners]
+    for index, listener in enumerate(config.mqtt.listeners):
+        path = f"mqtt.listeners[{index}]"
+        if names.index(listener.name) != index:
+            raise MohhosError(
+                "config-out-of-range",
+                f'{path}.name is "{listener.name}"',
+                "another listener has that name",
+                "Give every listener a name of its own",
+                path=f"{path}.name",
+            )
+        if listener.anonymous_role and not listener.dangerously_allow_anonymous:
+            raise MohhosError(
+                "config-anonymous",
+                f'{path}.anonymous_role is "{listener.anonymous_role}"',
+                f"anybody who reaches {listener.bind} could do all that this role allows, without any password",
+                "Remove anonymous_role and give each client credentials (mohhos applications add NAME), or, if the "
+                f"network is closed, say dangerously_allow_anonymous = true in {path}",
+                path=f"{path}.anonymous_role",
+            )
+        if listener.dangerously_allow_anonymous and not listener.anonymous_role:
+            raise MohhosError(
+                "config-anonymous",
+                f"{path}.dangerously_allow_anonymous is true",
+                "no anonymous_role says what such clients may do",
+                'Add anonymous_role = "observer" (or another role), or remove the key',
+                path=f"{path}.dangerously_allow_anonymous",
+            )
+
+
+def changes(old: Config, new: Config) -> tuple[list[str], list[str]]:
+    """The paths of keys whose values differ: those that a running gateway takes, and those that need a restart."""
+    live: list[str] = []
+    restart: list[str] = []
+    for section in dataclasses.fields(Config):
+        before, after = getattr(old, section.name), getattr(new, section.name)
+        for item in dataclasses.fields(before):
+            if getattr(before, item.name) != getattr(after, item.name):
+                (live if Key.of(item).live else restart).append(f"{section.name}.{item.name}")
+    return live, restart
+
+
+def with_live(old: Config, new: Config) -> Config:
+    """`old` with those values of `new` that a running gateway takes."""
+    sections = {}
+    for section in dataclasses.fields(Config):
+        before, after = getattr(old, section.name), getattr(new, section.name)
+        taken = {f.name: getattr(after, f.name) for f in dataclasses.fields(before) if Key.of(f).live}
+        sections[section.name] = dataclasses.replace(before, **taken)
+    return dataclasses.replace(old, **sections)
+
+
+def native_json(config: Config, *, boot_id: int, build_time_us: int, gateway_key: bytes) -> str:
+    """The configuration as `mohhos._native.Gateway` takes it."""
+    return json.dumps(
+        {
+            "data_dir": config.gateway.data_dir,
+            "name": config.gateway.name,
+            "shards": config.gateway.shards,
+            "boot_id": boot_id,
+            "listeners": [
+                {"name": each.name, "bind": each.bind, "anonymous_role": each.anonymous_role or None}
+                for each in config.mqtt.listeners
+            ],
+            "limits": _native_section(config.limits),
+            "log": _native_section(config.log),
+            "history": _native_section(config.history),
+            "stream": _native_section(config.stream),
+            "time": {**_native_section(config.time), "build_time_us": build_time_us},
+            "gateway_key": gateway_key.hex(),
+        }
+    )
+
+
+def _native_section(section: Any) -> dict[str, int]:
+    """The keys of a section under their native names; `_s` in seconds, `_us` in microseconds, the rest as they are."""
+    values = {}
+    for item in dataclasses.fields(section):
+        name = Key.of(item).native
+        if name is not None and name != "":
+            value = getattr(section, item.name)
+            values[name] = value // 1_000_000 if name.endswith("_s") else value
+        elif name is None:
+            values[item.name] = getattr(section, item.name)
+    return values
