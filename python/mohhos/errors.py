@@ -49,6 +49,23 @@ KINDS: Final[dict[str, ErrorKind]] = {
     # alerts
     "alert-unknown": ErrorKind(404, "There is no such alert"),
     "alert-resolved": ErrorKind(409, "The alert is resolved already"),
+    # rules
+    "rule-syntax": ErrorKind(422, "The text is not of the rule language"),
+    "rule-reserved": ErrorKind(422, "A reserved word is used as a name"),
+    "rule-unsupported": ErrorKind(422, "This version does not run that part of Flink SQL"),
+    "rule-table": ErrorKind(422, "The table is unknown or wrongly declared"),
+    "rule-column": ErrorKind(422, "The column is not available here"),
+    "rule-function": ErrorKind(422, "The function is unknown or wrongly called"),
+    "rule-type": ErrorKind(422, "The types do not fit"),
+    "rule-unsafe": ErrorKind(422, "Flink would run this wrongly or die of it"),
+    "rule-sink": ErrorKind(422, "The result does not fit the table it goes into"),
+    "rule-window": ErrorKind(422, "The window is not of a supported form"),
+    "rule-too-large": ErrorKind(422, "The rule is too long or nested too deeply"),
+    "rule-name": ErrorKind(422, "The name is not usable"),
+    "rule-engine": ErrorKind(422, "The native engine refused the rule"),
+    "rule-unknown": ErrorKind(404, "There is no such rule"),
+    "table-unknown": ErrorKind(404, "There is no such table"),
+    "table-in-use": ErrorKind(409, "Rules use the table"),
     # identity
     "name-taken": ErrorKind(409, "The name is taken"),
     "name-invalid": ErrorKind(422, "The name is not usable"),
