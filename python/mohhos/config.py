@@ -256,15 +256,15 @@ class CommandsSection:
 class Config:
     """The whole configuration."""
 
-    gateway: GatewaySection = key(GatewaySection(), "", section=GatewaySection)
-    mqtt: MqttSection = key(MqttSection(), "", section=MqttSection)
-    api: ApiSection = key(ApiSection(), "", section=ApiSection)
-    limits: LimitsSection = key(LimitsSection(), "", section=LimitsSection)
-    log: LogSection = key(LogSection(), "", section=LogSection)
-    history: HistorySection = key(HistorySection(), "", section=HistorySection)
-    stream: StreamSection = key(StreamSection(), "", section=StreamSection)
-    time: TimeSection = key(TimeSection(), "", section=TimeSection)
-    commands: CommandsSection = key(CommandsSection(), "", section=CommandsSection)
+    gateway: GatewaySection = GatewaySection()
+    mqtt: MqttSection = MqttSection()
+    api: ApiSection = ApiSection()
+    limits: LimitsSection = LimitsSection()
+    log: LogSection = LogSection()
+    history: HistorySection = HistorySection()
+    stream: StreamSection = StreamSection()
+    time: TimeSection = TimeSection()
+    commands: CommandsSection = CommandsSection()
 
     @property
     def data_dir(self) -> Path:

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeVar
 from mohhos.errors import MohhosError
 from mohhos.units import DURATIONS, SIZES, format_quantity, parse_bind, parse_duration, parse_size
 
-Kind = Literal["plain", "size", "duration", "bind", "sections"]
+Kind = Literal["plain", "size", "duration", "bind"]
 S = TypeVar("S")
 _METADATA: Final = "mohhos.key"
 
@@ -24,21 +24,20 @@ class Key:
     """
 
     text: str
-    kind: Kind
-    low: int | None
-    high: int | None
-    one_of: tuple[str, ...]
-    pattern: str
-    live: bool
-    native: str | None
-    section: type | None
+    kind: Kind = "plain"
+    low: int | None = None
+    high: int | None = None
+    one_of: tuple[str, ...] = ()
+    pattern: str = ""
+    live: bool = False
+    native: str | None = None
+    section: type | None = None
 
     @staticmethod
     def of(item: "dataclasses.Field[Any]") -> "Key":
-        """The description of a field that `key` made."""
-        described = item.metadata[_METADATA]
-        assert isinstance(described, Key)
-        return described
+        """The description of a field that `key` made; a field of another making is a section."""
+        described = item.metadata.get(_METADATA)
+        return described if isinstance(described, Key) else Key("", section=type(item.default))
 
     @property
     def units(self) -> dict[str, int]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 __all__ = [
+    "Alarm",
     "Alert",
     "AlertState",
-    "Alarm",
     "Application",
     "Command",
     "CommandState",

@@ -1,0 +1,1 @@
+"""The registry database: connection, migrations, and the projections of the log into it."""
