@@ -24,7 +24,7 @@ def insert(connection: sqlite3.Connection, principals: Iterable[Principal], now_
     for each in principals:
         try:
             connection.execute(
-                "INSERT INTO principals (name, kind, role, secret, password, enabled, created_us) VALUES (?,?,?,?,?,?,?)",
+                f"INSERT INTO principals ({_COLUMNS}, created_us) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (each.name, each.kind.value, each.role, each.secret, each.password, each.enabled, now_us),
             )
         except sqlite3.IntegrityError as error:

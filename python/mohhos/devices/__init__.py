@@ -1,0 +1,1 @@
+"""Devices: the registry, whether they are there, and commands to them."""

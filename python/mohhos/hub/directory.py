@@ -1,0 +1,86 @@
+"""What the native gateway knows about devices, principals and roles, kept equal to the registry.
+
+The areas change the database first and tell the directory afterwards. Until a gateway is attached there is nobody to
+tell: at the start everything is put from the database, in chunks.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from mohhos.hub import native
+from mohhos.model import Principal, Role
+
+if TYPE_CHECKING:
+    from mohhos._native import Gateway, PrincipalSpec
+
+__all__ = ["Directory"]
+
+CHUNK: Final = 5_000
+
+
+def _spec(principal: Principal) -> "PrincipalSpec":
+    spec: PrincipalSpec = {
+        "name": principal.name,
+        "kind": principal.kind.value,
+        "role": principal.role,
+        "enabled": principal.enabled,
+        "children": list(principal.children),
+    }
+    if principal.secret is not None:
+        spec["secret"] = principal.secret
+    if principal.password is not None:
+        spec["password"] = principal.password
+    return spec
+
+
+class Directory:
+    """The way to the native gateway for whoever changes identities. Every method raises MohhosError (native codes)."""
+
+    def __init__(self) -> None:
+        self._gateway: Gateway | None = None
+
+    def attach(self, gateway: "Gateway") -> None:
+        """From now on changes go to this gateway."""
+        self._gateway = gateway
+
+    def detach(self) -> None:
+        """The gateway is stopping."""
+        self._gateway = None
+
+    async def put_devices(self, codes: Iterable[tuple[str, int]]) -> None:
+        """Makes devices and their persisted codes known."""
+        if (gateway := self._gateway) is not None:
+            each = iter(codes)
+            while chunk := list(islice(each, CHUNK)):
+                await native.call(gateway.put_devices, chunk)
+
+    async def put_principals(self, principals: Iterable[Principal]) -> None:
+        """Adds or replaces principals; one whose credentials or state changed is disconnected."""
+        if (gateway := self._gateway) is not None:
+            each = iter(principals)
+            while chunk := [_spec(p) for p in islice(each, CHUNK)]:
+                await native.call(gateway.put_principals, chunk)
+
+    async def remove_devices(self, devices: Sequence[str]) -> None:
+        """Forgets devices and their principals, and disconnects them."""
+        if (gateway := self._gateway) is not None and devices:
+            await native.call(gateway.remove_principals, list(devices))
+            await native.call(gateway.remove_devices, list(devices))
+
+    async def remove_principals(self, names: Sequence[str]) -> None:
+        """Forgets principals and disconnects them."""
+        if (gateway := self._gateway) is not None and names:
+            await native.call(gateway.remove_principals, list(names))
+
+    async def put_roles(self, roles: Iterable[Role]) -> None:
+        """Replaces all roles."""
+        if (gateway := self._gateway) is not None:
+            text = {r.name: {"publish": list(r.publish), "subscribe": list(r.subscribe)} for r in roles}
+            await native.call(gateway.put_roles, json.dumps(text))
+
+    async def kick(self, principal: str) -> int:
+        """Disconnects the principal's sessions; returns how many there were."""
+        gateway = self._gateway
+        return 0 if gateway is None else await native.call(gateway.kick, principal)

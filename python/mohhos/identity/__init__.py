@@ -1,0 +1,1 @@
+"""Who may do what: the gateway's key, applications, roles, operators and their browsers."""
