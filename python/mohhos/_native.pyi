@@ -147,7 +147,11 @@ class Gateway:
     # log and projections
     def committed(self) -> int: ...
     def read_log(self, offset: int, topic_prefixes: list[str], max_records: int) -> tuple[list[LogRecord], int]:
-        """Committed message records from `offset` on whose topic starts with one of the prefixes, and where to go on."""
+        """Committed message records from `offset` on whose topic starts with one of the prefixes, and where to go on.
+
+        A level `+` in a prefix stands for any one level: "devices/+/commands/" leaves out the telemetry, which Python
+        could not read at the rate at which it comes. "Where to go on" moves past records that were left out.
+        """
 
     def wait_log(self, offset: int, timeout_ms: int) -> bool:
         """Waits until something beyond `offset` is committed."""
