@@ -81,7 +81,7 @@ class LimitsSection:
     max_packet: int = key(
         "1 MiB", "The largest MQTT packet.", kind="size", low="1 KiB", high="256 MiB", native="max_packet_bytes"
     )
-    max_inflight: int = key(100, "Messages in flight to one client (QoS 1 and 2).", low=1, high=65_535)
+    max_inflight: int = key(256, "Messages in flight to one client (QoS 1 and 2).", low=1, high=65_535)
     max_queued: int = key(1_000, "Messages that wait for one client that is away or slow.", low=1, high=1_000_000)
     max_topic_levels: int = key(16, "Levels of a topic.", low=2, high=128)
     keep_alive_max: int = key(
@@ -108,8 +108,8 @@ class LimitsSection:
         high="5 min",
         native="connect_timeout_s",
     )
-    metrics_per_device: int = key(256, "Different metrics of one device; more are dead letters.", low=1, high=65_536)
-    max_retained: int = key(1_000_000, "Retained messages.", low=1, high=100_000_000)
+    metrics_per_device: int = key(1_000, "Different metrics of one device; more are dead letters.", low=1, high=65_536)
+    max_retained: int = key(200_000, "Retained messages.", low=1, high=100_000_000)
 
 
 @dataclass(frozen=True)

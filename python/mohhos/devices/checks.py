@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mohhos.errors import MohhosError
+from mohhos.hub.topics import RESERVED_NAMES
 from mohhos.model import Location, NewDevice
 
 __all__ = ["check_id", "check_labels", "check_location", "check_new", "check_text"]
@@ -25,6 +26,8 @@ def check_id(device: str) -> str:
         raise _bad_id(device[:32] + "…", f"it has {len(device)} characters, and {MAX_ID} is the most")
     if _ID.fullmatch(device) is None:
         raise _bad_id(device, "it is a level of topics and a user name: ASCII letters, digits and _ - . : @ alone")
+    if device in RESERVED_NAMES:
+        raise _bad_id(device, "the gateway itself has that name")
     return device
 
 

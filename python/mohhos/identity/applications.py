@@ -9,6 +9,7 @@ from typing import Final
 from mohhos.clock import Clock
 from mohhos.errors import MohhosError
 from mohhos.hub.directory import Directory
+from mohhos.hub.topics import RESERVED_NAMES
 from mohhos.identity import roles
 from mohhos.identity.gateway_key import GatewayKey
 from mohhos.identity.tokens import generate
@@ -66,11 +67,11 @@ class Applications:
 
         Raises MohhosError: name-invalid, name-taken, role-unknown, password-weak.
         """
-        if _NAME.fullmatch(name) is None:
+        if _NAME.fullmatch(name) is None or name in RESERVED_NAMES:
             raise MohhosError(
                 "name-invalid",
                 f'"{name}" cannot be an application',
-                "a name has 1 to 128 ASCII letters, digits and _ - . @",
+                f"a name has 1 to 128 ASCII letters, digits and _ - . @, and is none of {', '.join(RESERVED_NAMES)}",
                 "Choose a name such as grafana",
             )
         now_us = self._clock.now_us()

@@ -91,7 +91,7 @@ class Operators:
         return await self._database.read(lambda c: [operator_of(row) for row in c.execute(sql)])
 
     async def revoke(self, operator: str) -> None:
-        """Ends a token (by its id) and every browser session that began with it. Raises MohhosError operator-unknown."""
+        """Ends a token (by its id) and the browser sessions begun with it. Raises MohhosError operator-unknown."""
 
         def delete(connection: sqlite3.Connection) -> int:
             return connection.execute("DELETE FROM operators WHERE id = ?", (operator,)).rowcount

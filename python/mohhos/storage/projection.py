@@ -1,0 +1,134 @@
+"""Projections of the log into the registry: each record's effect and the log offset in one transaction.
+
+A crash between two transactions repeats nothing and leaves nothing out. What a record means is an `Effect`'s business;
+it must ignore an id that it has, for rules repeat theirs after a crash (docs/adr/0002).
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+from mohhos.errors import MohhosError
+from mohhos.hub import native
+from mohhos.hub.broadcast import Broadcast
+from mohhos.hub.topics import levels_match
+from mohhos.model import Notice
+from mohhos.storage.database import Database
+
+if TYPE_CHECKING:
+    from mohhos._native import Gateway, LogRecord
+
+__all__ = ["Effect", "Projection", "apply"]
+
+BATCH: Final = 2_000
+WAIT_MS: Final = 500
+RETRY_S: Final = 1.0
+_log = logging.getLogger(__name__)
+
+
+class Effect(Protocol):
+    """What records of some topics do to the registry."""
+
+    @property
+    def prefixes(self) -> Sequence[str]:
+        """Topics begin with one of these, in which a level `+` stands for any one level."""
+
+    def apply(self, connection: sqlite3.Connection, record: "LogRecord") -> list[Notice]:
+        """The effect of one record, within the transaction; records of other topics have none.
+
+        Never raises because of what a record contains: the log cannot be changed, so such a record is passed over.
+        """
+
+
+def position(connection: sqlite3.Connection, name: str) -> int:
+    """The offset up to which (exclusive) the projection has everything; 0 at first."""
+    row = connection.execute("SELECT log_offset FROM projections WHERE name = ?", (name,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def apply(
+    connection: sqlite3.Connection, name: str, effects: Sequence[Effect], records: Sequence["LogRecord"], following: int
+) -> list[Notice]:
+    """Applies records and moves the projection on to `following`, within the caller's transaction.
+
+    Records below the projection's position are passed over, so that nothing is applied twice.
+    """
+    done = position(connection, name)
+    notices = [
+        notice
+        for record in records
+        if record["offset"] >= done
+        for effect in effects
+        if any(levels_match(prefix, record["topic"]) for prefix in effect.prefixes)
+        for notice in effect.apply(connection, record)
+    ]
+    connection.execute(
+        "INSERT INTO projections (name, log_offset) VALUES (?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET log_offset = max(log_offset, excluded.log_offset)",
+        (name, following),
+    )
+    return notices
+
+
+class Projection:
+    """The task that follows the log and applies effects."""
+
+    def __init__(self, name: str, database: Database, effects: Sequence[Effect], broadcast: Broadcast) -> None:
+        self.name = name
+        self._database = database
+        self._effects = effects
+        self._prefixes = sorted({prefix for effect in effects for prefix in effect.prefixes})
+        self._broadcast = broadcast
+        self._applied = 0
+        self._moved = asyncio.Condition()
+
+    @property
+    def applied(self) -> int:
+        """Everything below this offset is in the registry."""
+        return self._applied
+
+    async def hold(self, gateway: "Gateway") -> None:
+        """Tells the log what is still needed; before the gateway starts, so that nothing is trimmed meanwhile."""
+        self._applied = await self._database.read(lambda c: position(c, self.name))
+        await native.call(gateway.hold_log, self.name, self._applied)
+
+    async def run(self, gateway: "Gateway", pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Follows the log until cancelled. A registry that takes no writes is tried again; the log holds the rest."""
+        await self.hold(gateway)
+        failing = ""
+        while True:
+            try:
+                await self._step(gateway)
+                failing = ""
+            except MohhosError as error:
+                if str(error) != failing:
+                    failing = str(error)
+                    _log.error("alerts and commands are not up to date: %s", error)
+                await pause(RETRY_S)
+
+    async def _step(self, gateway: "Gateway") -> None:
+        records, following = await native.call(gateway.read_log, self._applied, self._prefixes, BATCH)
+        if following == self._applied:
+            await native.call(gateway.wait_log, self._applied, WAIT_MS)
+            return
+        notices = await self._database.write(lambda c: apply(c, self.name, self._effects, records, following))
+        await native.call(gateway.hold_log, self.name, following)
+        async with self._moved:
+            self._applied = following
+            self._moved.notify_all()
+        self._broadcast.publish(notices)
+
+    async def wait_applied(self, offset: int, timeout_s: float) -> None:
+        """Waits until the record at `offset` has had its effect. Raises MohhosError projection-behind."""
+        try:
+            async with asyncio.timeout(timeout_s), self._moved:
+                await self._moved.wait_for(lambda: self._applied > offset)
+        except TimeoutError:
+            raise MohhosError(
+                "projection-behind",
+                "The answer is not there yet",
+                f"the log has it, and the registry has not caught up within {timeout_s:g} s",
+                "Ask again in a moment; if it stays so, look at the disk with mohhos doctor",
+            ) from None
