@@ -37,29 +37,21 @@ class AlertRecord:
 
 def parse(payload: bytes) -> AlertRecord | None:
     """The record in a payload, None for anything else."""
-    if (members := json_object(payload)) is None:
+    members = json_object(payload)
+    if members is None:
         return None
-    texts = {name: members.get(name) for name in ("id", "rule", "device", "dedup_key", "message", "severity")}
-    state, ts = members.get("state", "raise"), members.get("ts")
-    texts = {name: "" if value is None else value for name, value in texts.items()}
-    if not all(isinstance(value, str) for value in texts.values()) or not (texts["id"] and texts["rule"]):
+    texts: dict[str, str] = {}
+    for name in ("id", "rule", "device", "dedup_key", "message"):
+        value = members.get(name)
+        if value is not None and not isinstance(value, str):
+            return None
+        texts[name] = value or ""
+    state, ts, severity = members.get("state", "raise"), members.get("ts"), members.get("severity", "warning")
+    if not (texts["id"] and texts["rule"]) or state not in ("raise", "clear") or severity not in list(Severity):
         return None
-    if state not in {"raise", "clear"} or isinstance(ts, bool) or not isinstance(ts, int):
+    if isinstance(ts, bool) or not isinstance(ts, int):
         return None
-    severity = texts["severity"] or Severity.WARNING
-    if severity not in set(Severity):
-        return None
-    return AlertRecord(
-        texts["id"],
-        texts["rule"],
-        texts["device"],
-        Severity(severity),
-        texts["dedup_key"],
-        state,
-        texts["message"],
-        _number(members.get("num")),
-        ts,
-    )
+    return AlertRecord(**texts, severity=Severity(severity), state=state, num=_number(members.get("num")), ts_us=ts)
 
 
 def _number(value: Any) -> float | None:
@@ -85,7 +77,7 @@ class AlertEffect:
             return []
         unresolved = rows.unresolved(connection, event.rule, event.device, event.dedup_key)
         if event.state == "raise":
-            alert = event.id if unresolved is None else unresolved
+            alert: str | None = event.id if unresolved is None else unresolved
             if unresolved is None:
                 rows.open_alert(connection, event)
             else:

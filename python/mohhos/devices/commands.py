@@ -40,20 +40,23 @@ class Commands:
         clock: Clock,
         broadcast: Broadcast,
         projection: Projection,
+        *,
+        gateway: "Gateway",
         default_deadline_us: Callable[[], int],
     ) -> None:
         self._database = database
         self._clock = clock
         self._broadcast = broadcast
         self._projection = projection
+        self._gateway = gateway
         self._default_deadline_us = default_deadline_us
 
     async def send(
         self,
-        gateway: "Gateway",
         device: str,
         name: str,
         parameters: Any,
+        *,
         issuer: str,
         deadline_us: int | None = None,
     ) -> Command:
@@ -67,7 +70,7 @@ class Commands:
         payload = _payload(name, parameters, issuer, deadline_us, now_us)
         command = secrets.token_hex(16)
         offset = await native.call(
-            gateway.publish,
+            self._gateway.publish,
             command_topic(device, command),
             payload,
             content_type="application/json",

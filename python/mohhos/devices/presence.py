@@ -1,0 +1,91 @@
+"""Whether devices are there: status and last seen, from the hub's events, in one transaction per batch of them."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mohhos.clock import Clock
+from mohhos.devices import command_rows
+from mohhos.hub.broadcast import Broadcast
+from mohhos.model import DeviceStatus, Notice
+from mohhos.storage.database import Database
+
+if TYPE_CHECKING:
+    from mohhos._native import Event
+
+__all__ = ["Presence", "PresenceBatch"]
+
+
+@dataclass(slots=True)
+class PresenceBatch:
+    """What a batch of events comes to: per device the last status, and when it was first and last seen in it."""
+
+    statuses: dict[str, tuple[DeviceStatus, int]] = field(default_factory=dict)
+    seen: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, events: Sequence["Event"]) -> "PresenceBatch":
+        """Sums up events, which are in the order in which they happened."""
+        batch = cls()
+        for event in events:
+            if event["kind"] == "seen":
+                for device, at_us in event["devices"]:
+                    batch._see(device, at_us)
+            elif event["kind"] == "connected":
+                batch.statuses[event["principal"]] = (DeviceStatus.ONLINE, event["at_us"])
+                batch._see(event["principal"], event["at_us"])
+            elif event.get("last", True):
+                batch.statuses[event["principal"]] = (DeviceStatus.OFFLINE, event["at_us"])
+        return batch
+
+    def _see(self, device: str, at_us: int) -> None:
+        first, last = self.seen.get(device, (at_us, at_us))
+        self.seen[device] = (min(first, at_us), max(last, at_us))
+
+
+class Presence:
+    """Keeps the status of devices in the registry."""
+
+    def __init__(self, database: Database, clock: Clock, broadcast: Broadcast) -> None:
+        self._database = database
+        self._clock = clock
+        self._broadcast = broadcast
+
+    async def nobody_is_connected(self) -> int:
+        """For the start: whoever was online when the gateway ended is not any more. Returns how many that were."""
+        now_us = self._clock.now_us()
+
+        def change(connection: sqlite3.Connection) -> int:
+            return connection.execute(
+                "UPDATE devices SET status = 'offline', status_since_us = ? WHERE status = 'online'", (now_us,)
+            ).rowcount
+
+        return await self._database.write(change)
+
+    async def note(self, events: Sequence["Event"]) -> None:
+        """Notes events of kind connected, disconnected and seen; principals that are no devices are passed over."""
+        batch = PresenceBatch.of(events)
+        self._broadcast.publish(await self._database.write(lambda c: apply(c, batch)))
+
+
+def apply(connection: sqlite3.Connection, batch: PresenceBatch) -> list[Notice]:
+    """Stores a batch; returns what changed about statuses and about commands that were waiting."""
+    connection.executemany(
+        "UPDATE devices SET first_seen_us = min(ifnull(first_seen_us, ?1), ?1), "
+        "last_seen_us = max(ifnull(last_seen_us, ?2), ?2) WHERE id = ?3",
+        [(first, last, device) for device, (first, last) in batch.seen.items()],
+    )
+    notices = []
+    for device, (status, at_us) in batch.statuses.items():
+        changed = connection.execute(
+            "UPDATE devices SET status = ?1, status_since_us = ?2 WHERE id = ?3 AND status <> ?1",
+            (status.value, at_us, device),
+        )
+        if changed.rowcount:
+            notices.append(Notice("device", {"device": device, "status": status.value, "since_us": at_us}))
+    online = {device: at_us for device, (status, at_us) in batch.statuses.items() if status is DeviceStatus.ONLINE}
+    if online:
+        sent = command_rows.send_queued(connection, list(online), max(online.values()))
+        notices += [Notice("command", command) for command in sent]
+    return notices
