@@ -28,8 +28,8 @@ class Event(TypedDict, total=False):
     """Something the control plane should know. Bounded: the oldest are dropped and counted.
 
     kind "connected":    principal, client, at_us, address, protocol (4 or 5)
-    kind "disconnected": principal, client, at_us, reason (words), clean (bool), will (bool), last (bool: no other session
-                         of the principal is connected)
+    kind "disconnected": principal, client, at_us, reason (words), clean (bool), will (bool), last (bool: no other
+                         session of the principal is connected)
     kind "seen":         devices: list of (device id, last seen at_us), gathered over a second at least
     kind "refused":      principal, client, at_us, address, reason_code (MQTT 5), reason (words), action
                          ("connect", "publish", "subscribe"), topic; the same refusal within a minute is counted: count
@@ -38,6 +38,24 @@ class Event(TypedDict, total=False):
     """
 
     kind: str
+    principal: str
+    client: str
+    at_us: int
+    address: str
+    protocol: int
+    reason: str
+    clean: bool
+    will: bool
+    last: bool
+    devices: list[tuple[str, int]]
+    reason_code: int
+    action: str
+    topic: str
+    count: int
+    rule: str
+    message: str
+    code: str
+    raised: bool
 
 class LogRecord(TypedDict):
     """One message record."""
@@ -103,13 +121,14 @@ class Gateway:
 
     def remove_devices(self, devices: list[str]) -> None: ...
     def put_principals(self, principals: list[PrincipalSpec]) -> None:
-        """Adds or replaces. A connected principal whose credentials, role or state changed to disabled is disconnected."""
+        """Adds or replaces. A connected principal whose credentials or role changed, or that is now disabled, is
+        disconnected."""
 
     def remove_principals(self, names: list[str]) -> None:
         """Removes, disconnects their sessions and forgets them."""
 
     def put_roles(self, roles: str) -> None:
-        """JSON {role: {"publish": [patterns], "subscribe": [patterns]}}; ${device} stands for the principal's device id."""
+        """JSON {role: {"publish": [patterns], "subscribe": [patterns]}}; ${device} is the principal's device id."""
 
     def kick(self, principal: str) -> int:
         """Disconnects its sessions (0x98 administrative action); returns how many."""
@@ -143,7 +162,8 @@ class Gateway:
 
     def remove_rule(self, name: str) -> bool: ...
     def rules(self) -> list[dict[str, Any]]:
-        """Per rule: name, version, state ("running", "failed"), error, rows_in, rows_out, late, state_bytes, last_output_us."""
+        """Per rule: name, version, state ("running", "failed"), error, rows_in, rows_out, late, state_bytes,
+        last_output_us."""
     # log and projections
     def committed(self) -> int: ...
     def read_log(self, offset: int, topic_prefixes: list[str], max_records: int) -> tuple[list[LogRecord], int]:
@@ -160,9 +180,10 @@ class Gateway:
         """The projection has everything below `offset`; the log is not trimmed beyond the smallest of all."""
     # history
     def history_cut(self, devices: list[str], metrics: list[str], from_us: int, to_us: int) -> str:
-        """One consistent cut, as JSON {"files": [paths that may hold such rows], "tail": path or null, "rows_in_tail": int,
-        "lease": int}. Empty lists mean all. Columns of all the files: device, metric, table (INT32 codes), ts (INT64,
-        microseconds), num (DOUBLE), text (VARCHAR), quality (UINT8), arrival (INT64). The same reading may occur twice."""
+        """One consistent cut, as JSON {"files": [paths that may hold such rows], "tail": path or null,
+        "rows_in_tail": int, "lease": int}. Empty lists mean all. Columns of all the files: device, metric, table
+        (INT32 codes), ts (INT64, microseconds), num (DOUBLE), text (VARCHAR), quality (UINT8), arrival (INT64). The same
+        reading may occur twice."""
 
     def history_release(self, lease: int) -> None:
         """The files of a cut may be deleted (retention, compaction); its tail file is."""
