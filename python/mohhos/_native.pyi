@@ -182,8 +182,8 @@ class Gateway:
     def history_cut(self, devices: list[str], metrics: list[str], from_us: int, to_us: int) -> str:
         """One consistent cut, as JSON {"files": [paths that may hold such rows], "tail": path or null,
         "rows_in_tail": int, "lease": int}. Empty lists mean all. Columns of all the files: device, metric, table
-        (INT32 codes), ts (INT64, microseconds), num (DOUBLE), text (VARCHAR), quality (UINT8), arrival (INT64). The same
-        reading may occur twice."""
+        (INT32 codes), ts (INT64, microseconds), num (DOUBLE), text (VARCHAR), quality (UINT8), arrival (INT64). The
+        same reading may occur twice."""
 
     def history_release(self, lease: int) -> None:
         """The files of a cut may be deleted (retention, compaction); its tail file is."""

@@ -34,6 +34,8 @@ KINDS: Final[dict[str, ErrorKind]] = {
     "storage-damaged": ErrorKind(500, "The registry database is damaged"),
     "storage-failed": ErrorKind(503, "The registry database does not take writes"),
     "storage-closed": ErrorKind(503, "The gateway is stopping"),
+    "backup-failed": ErrorKind(503, "The backup was not written"),
+    "backup-unusable": ErrorKind(422, "The file is no backup that can be restored"),
     # devices
     "device-unknown": ErrorKind(404, "There is no such device"),
     "device-exists": ErrorKind(409, "The device exists already"),
@@ -128,6 +130,7 @@ def from_native(error: Exception, next_step: str = "Look the code up in docs/err
     Takes any exception, so that nothing here imports the native module.
     """
     code, message = (str(a) for a in error.args[:2]) if len(error.args) >= 2 else ("", str(error))
+    code = code.replace("_", "-")
     known = code if code in KINDS else "native-failed"
     why = message if known == code or not code else f"{message} ({code})"
     return MohhosError(known, KINDS[known].title, why, next_step)

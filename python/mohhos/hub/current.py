@@ -6,7 +6,7 @@ from typing import Final
 
 from mohhos.model import Alarm, Refusal
 
-__all__ = ["Alarms", "Refusals", "RuleFailures"]
+__all__ = ["Conditions", "Refusals", "RuleFailures"]
 
 MAX_REFUSALS: Final = 1_000
 MAX_ALARMS: Final = 200
@@ -33,19 +33,19 @@ class Refusals:
         if len(self._refusals) > self._capacity:
             self._refusals.popitem(last=False)
 
-    def recent(self, limit: int = 100) -> list[Refusal]:
+    def list(self, limit: int = 100) -> "list[Refusal]":
         """The newest first."""
         return list(reversed(self._refusals.values()))[:limit]
 
 
-class Alarms:
+class Conditions:
     """Conditions that hold now, by code."""
 
     def __init__(self, capacity: int = MAX_ALARMS) -> None:
         self._capacity = capacity
         self._alarms: OrderedDict[str, Alarm] = OrderedDict()
 
-    def raise_(self, code: str, message: str, at_us: int) -> Alarm:
+    def set(self, code: str, message: str, at_us: int) -> Alarm:
         """The condition holds; `since_us` stays that of the first time."""
         before = self._alarms.get(code)
         alarm = Alarm(code, message, before.since_us if before else at_us)
@@ -58,7 +58,7 @@ class Alarms:
         """The condition is over; was it there?"""
         return self._alarms.pop(code, None) is not None
 
-    def current(self) -> list[Alarm]:
+    def list(self) -> "list[Alarm]":
         """What holds now, the oldest first."""
         return list(self._alarms.values())
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 from mohhos.errors import MohhosError
 from mohhos.hub import native
 from mohhos.hub.broadcast import Broadcast
-from mohhos.hub.current import Alarms, Refusals, RuleFailures
+from mohhos.hub.current import Conditions, Refusals, RuleFailures
 from mohhos.model import Notice, Refusal
 
 if TYPE_CHECKING:
     from mohhos._native import Event, Gateway
 
-__all__ = ["EventPump"]
+__all__ = ["Conditions", "EventPump", "Refusals"]
 
 BATCH: Final = 4_096
 WAIT_MS: Final = 250
@@ -30,7 +30,7 @@ class EventPump:
         self._presence = presence
         self._broadcast = broadcast
         self.refusals = Refusals()
-        self.alarms = Alarms()
+        self.conditions = Conditions()
         self.rule_failures = RuleFailures()
 
     async def run(self, gateway: "Gateway") -> None:
@@ -64,10 +64,10 @@ class EventPump:
     def _alarm(self, event: "Event") -> None:
         code = event["code"]
         if event["raised"]:
-            alarm = self.alarms.raise_(code, event["message"], event["at_us"])
+            alarm = self.conditions.set(code, event["message"], event["at_us"])
             _log.error("%s [%s]", alarm.message, code)
             self._broadcast.publish([Notice("alarm", alarm)])
-        elif self.alarms.clear(code):
+        elif self.conditions.clear(code):
             _log.info("over: %s [%s]", event["message"], code)
             self._broadcast.publish([Notice("alarm", {"code": code, "over": True})])
 
