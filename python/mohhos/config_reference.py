@@ -43,8 +43,8 @@ def _section(heading: str, defaults: Any, path: str) -> list[str]:
         parts += [_row(item) for item in plain]
         parts.append("")
     for item in lists:
-        inner = item.default[0]
-        parts += _section(f"[[{path}.{item.name}]]", inner, f"{path}.{item.name}")
+        listed: Any = item.default
+        parts += _section(f"[[{path}.{item.name}]]", listed[0], f"{path}.{item.name}")
     return parts
 
 
