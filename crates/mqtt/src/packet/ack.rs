@@ -31,6 +31,11 @@ const PUBLISH_CODES: &[ReasonCode] = &[
 const RELEASE_CODES: &[ReasonCode] = &[Success, PacketIdentifierNotFound];
 
 impl<'a> Ack<'a> {
+    /// The code if PUBACK and PUBREC can carry it, else "unspecified error".
+    pub(crate) fn permitted(code: ReasonCode) -> ReasonCode {
+        super::permitted(code, PUBLISH_CODES)
+    }
+
     /// A plain, successful answer.
     #[inline]
     pub const fn success(packet_id: u16) -> Ack<'static> {

@@ -53,6 +53,11 @@ const V4: [ReasonCode; 6] = [
 ];
 
 impl<'a> ConnAck<'a> {
+    /// The code if CONNACK can carry it, else "unspecified error".
+    pub(crate) fn permitted(code: ReasonCode) -> ReasonCode {
+        super::permitted(code, CODES)
+    }
+
     pub(super) fn decode(body: &'a [u8], version: Version) -> Result<ConnAck<'a>, DecodeError> {
         let mut r = Reader::new(body);
         let flags = r.u8()?;

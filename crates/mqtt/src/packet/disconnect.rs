@@ -48,6 +48,11 @@ const CODES: &[ReasonCode] = &[
 ];
 
 impl<'a> Disconnect<'a> {
+    /// The code if DISCONNECT can carry it, else "unspecified error".
+    pub(crate) fn permitted(code: ReasonCode) -> ReasonCode {
+        super::permitted(code, CODES)
+    }
+
     pub(super) fn decode(body: &'a [u8], version: Version) -> Result<Disconnect<'a>, DecodeError> {
         let mut r = Reader::new(body);
         if version == Version::V4 || r.is_empty() {

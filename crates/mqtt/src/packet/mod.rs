@@ -21,6 +21,7 @@ pub use connect::{Connect, WillView};
 pub use disconnect::Disconnect;
 pub use frame::{Frame, MAX_REMAINING_LENGTH, PacketType, frame};
 pub use publish::Publish;
+pub(crate) use publish::first_byte as publish_first_byte;
 pub use suback::{SubAck, UnsubAck};
 pub use subscribe::{Filters, RetainHandling, Subscribe, SubscribeBuf, Subscription};
 pub use unsubscribe::{Unsubscribe, UnsubscribeBuf};
@@ -182,6 +183,11 @@ fn read_code(r: &mut Reader<'_>, permitted: &[ReasonCode]) -> Result<ReasonCode,
     ReasonCode::from_u8(r.u8()?)
         .filter(|code| permitted.contains(code))
         .ok_or(DecodeError::malformed("a reason code that this packet does not have"))
+}
+
+/// The code, if it is one of those which the standard lists for the packet.
+fn permitted(code: ReasonCode, list: &[ReasonCode]) -> ReasonCode {
+    if list.contains(&code) { code } else { ReasonCode::UnspecifiedError }
 }
 
 /// Writes a packet whose length is known only afterwards: the body first, then the fixed header, moved before it. For the

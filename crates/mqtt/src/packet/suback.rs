@@ -65,6 +65,11 @@ fn read_codes<'a>(r: &mut Reader<'a>, permitted: &[ReasonCode]) -> Result<&'a [u
 }
 
 impl<'a> SubAck<'a> {
+    /// The code if SUBACK can carry it, else "unspecified error".
+    pub(crate) fn permitted(code: ReasonCode) -> ReasonCode {
+        super::permitted(code, SUB_CODES)
+    }
+
     pub(super) fn decode(body: &'a [u8], version: Version) -> Result<SubAck<'a>, DecodeError> {
         let mut r = Reader::new(body);
         let packet_id = r.packet_id()?;
@@ -92,6 +97,11 @@ impl<'a> SubAck<'a> {
 }
 
 impl<'a> UnsubAck<'a> {
+    /// The code if UNSUBACK can carry it, else "unspecified error".
+    pub(crate) fn permitted(code: ReasonCode) -> ReasonCode {
+        super::permitted(code, UNSUB_CODES)
+    }
+
     pub(super) fn decode(body: &'a [u8], version: Version) -> Result<UnsubAck<'a>, DecodeError> {
         let mut r = Reader::new(body);
         let packet_id = r.packet_id()?;

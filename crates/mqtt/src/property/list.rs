@@ -56,6 +56,19 @@ impl<'a> Properties<'a> {
         PropertyIter { reader: Reader::new(self.raw) }
     }
 
+    /// All of them, in order, as identifier and encoded bytes (identifier included).
+    pub(crate) fn encoded(&self) -> impl Iterator<Item = (u8, &'a [u8])> + use<'a> {
+        let mut rest = self.raw;
+        std::iter::from_fn(move || {
+            let mut reader = Reader::new(rest);
+            let id = reader.u8().ok()?;
+            Property::read(id, &mut reader).ok()?;
+            let (raw, tail) = rest.split_at(rest.len() - reader.rest().len());
+            rest = tail;
+            Some((id, raw))
+        })
+    }
+
     /// The user properties, in order.
     pub fn user_properties(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         self.iter().filter_map(|p| match p {

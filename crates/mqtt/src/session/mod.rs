@@ -46,184 +46,130 @@
 //! **Allocation.** PUBLISH of QoS 0, both ways, allocates nothing (beyond growth of `output`). QoS 1 and 2
 //! allocate once per session, and what an idle QoS 0 session does not use is not there.
 
+mod alias;
+mod checkpoint;
+mod connect;
 mod effects;
+mod end;
+mod forward;
+mod inbound;
+mod inflight;
+mod outbound;
 mod state;
+mod terms;
+mod waiting;
 mod will;
 
+pub use checkpoint::ImportError;
 pub use effects::{Close, Effects, Ready, Verdict};
-pub use state::{ImportError, SessionState};
+pub use state::SessionState;
+pub use terms::{Accept, Delivered, Delivery, Limits};
 pub use will::Will;
 
-use crate::packet::{Packet, QoS, Version};
-use crate::property::Properties;
-use crate::reason::ReasonCode;
-
-/// What the host allows a client; the same for all connections of a listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// The largest packet that is read, fixed header included.
-    pub max_packet: u32,
-    /// How many messages of QoS 1 and 2 a client may have unacknowledged (at least 1).
-    pub receive_maximum: u16,
-    /// How many topic aliases a client may use; 0 forbids them.
-    pub topic_alias_maximum: u16,
-    /// How many deliveries of QoS 1 and 2 are out at once, even if the client would take more (at least 1).
-    pub max_inflight: u16,
-    /// How long after [`Session::new`] the CONNECT may take, in milliseconds.
-    pub connect_timeout_ms: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            max_packet: 1024 * 1024,
-            receive_maximum: 1024,
-            topic_alias_maximum: 64,
-            max_inflight: 256,
-            connect_timeout_ms: 10_000,
-        }
-    }
-}
-
-/// The host's terms for an accepted connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Accept<'a> {
-    /// The id that the host chose because the client sent none; told to MQTT 5 clients.
-    pub assigned_client_id: Option<&'a str>,
-    /// A keep-alive in seconds that replaces the client's; 3.1.1 clients cannot be told and keep their own.
-    pub server_keep_alive: Option<u16>,
-    /// The longest time that a session is kept, in seconds; what the client asked for is cut to it.
-    pub max_session_expiry_s: u32,
-}
-
-impl Default for Accept<'_> {
-    fn default() -> Self {
-        Accept { assigned_client_id: None, server_keep_alive: None, max_session_expiry_s: u32::MAX }
-    }
-}
-
-/// A message for the client.
-#[derive(Debug, Clone, Copy)]
-pub struct Delivery<'a> {
-    /// The host's name for it; not used for QoS 0.
-    pub id: u64,
-    /// The topic name.
-    pub topic: &'a str,
-    /// The payload.
-    pub payload: &'a [u8],
-    /// The quality of service: the lower of the message's and the subscription's.
-    pub qos: QoS,
-    /// The RETAIN flag to send.
-    pub retain: bool,
-    /// The publisher's properties. Topic alias, message expiry and subscription identifiers in them are left out.
-    pub properties: Properties<'a>,
-    /// What is left of the message's expiry, in seconds; a message with 0 left is not sent.
-    pub expiry_s: Option<u32>,
-    /// The subscription identifiers of the matching subscriptions.
-    pub subscription_ids: &'a [u32],
-}
-
-/// What became of a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivered {
-    /// It is in the output. For QoS 1 and 2 `settled` follows.
-    Sent,
-    /// The window is full, or other deliveries have to be re-sent first. Nothing is kept: try again later.
-    Wait,
-    /// Not sent and not kept: longer than the client's maximum packet size (3.1.2.11.4 says: treat it as sent).
-    TooLarge,
-    /// Not sent and not kept: it has expired.
-    Expired,
-    /// There is no connection to send it to.
-    Closed,
-}
+use crate::packet::Version;
+use waiting::Waiting;
 
 /// One connection and its session. See the module for the contract.
 #[derive(Debug)]
 pub struct Session {
+    limits: Limits,
+    stage: Stage,
+    version: Version,
+    clean_start: bool,
+    /// Reason strings are welcome with every packet (3.1.2.11.7).
+    problem_information: bool,
+    keep_alive_suspended: bool,
+    /// One and a half times the keep-alive; 0 for none.
+    keep_alive_ms: u32,
+    /// When the last packet came, at first when the connection was made.
+    heard_ms: u64,
+    /// The largest packet that the client accepts.
+    client_max_packet: u32,
+    /// How many deliveries of QoS 1 and 2 the client accepts at once.
+    client_window: u16,
+    /// Inbound messages of QoS 1 and 2 that count towards our receive maximum.
+    open_inbound: u16,
+    /// What the client asked for, from `accept` on cut to the host's terms.
+    expiry_s: u32,
+    /// CONNECT asked for a session that ends with its connection.
+    asked_no_expiry: bool,
+    max_expiry_s: u32,
+    /// The log is durable up to here.
+    committed: u64,
+    will: Option<Box<Will>>,
+    aliases: alias::Aliases,
+    waiting: Waiting,
     state: SessionState,
 }
-#[allow(unused_variables, missing_docs)]
+
+/// How far a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// CONNECT is to come.
+    Fresh,
+    /// The host is deciding about CONNECT.
+    Deciding,
+    /// Accepted.
+    Open,
+    /// Over.
+    Closed,
+}
+
 impl Session {
     /// A session for a new transport connection.
     pub fn new(limits: Limits, now: u64) -> Session {
-        todo!()
+        Session {
+            limits,
+            stage: Stage::Fresh,
+            version: Version::V5,
+            clean_start: false,
+            problem_information: true,
+            keep_alive_suspended: false,
+            keep_alive_ms: 0,
+            heard_ms: now,
+            client_max_packet: u32::MAX,
+            client_window: u16::MAX,
+            open_inbound: 0,
+            expiry_s: 0,
+            asked_no_expiry: true,
+            max_expiry_s: u32::MAX,
+            committed: 0,
+            will: None,
+            aliases: alias::Aliases::new(),
+            waiting: Waiting::new(),
+            state: SessionState::default(),
+        }
     }
-    pub fn read<E: Effects>(&mut self, buf: &[u8], now: u64, fx: &mut E) -> usize {
-        todo!()
-    }
-    pub fn packet<E: Effects>(&mut self, packet: &Packet<'_>, now: u64, fx: &mut E) {
-        todo!()
-    }
-    /// `state` is dropped if the client asked for a clean start.
-    pub fn accept<E: Effects>(
-        &mut self,
-        terms: &Accept<'_>,
-        state: Option<SessionState>,
-        now: u64,
-        fx: &mut E,
-    ) {
-        todo!()
-    }
-    pub fn refuse<E: Effects>(&mut self, code: ReasonCode, text: &str, fx: &mut E) {
-        todo!()
-    }
-    pub fn committed<E: Effects>(&mut self, token: u64, fx: &mut E) {
-        todo!()
-    }
-    pub fn deliver<E: Effects>(&mut self, delivery: &Delivery<'_>, fx: &mut E) -> Delivered {
-        todo!()
-    }
-    /// Assigns a packet id (window permitting) before the delivery is sent.
-    pub fn reserve(&mut self, delivery: u64, qos: QoS) -> Option<u16> {
-        todo!()
-    }
-    pub fn next_resend(&self) -> Option<u64> {
-        todo!()
-    }
-    pub fn forget<E: Effects>(&mut self, delivery: u64, fx: &mut E) -> bool {
-        todo!()
-    }
-    /// How many new deliveries of QoS 1 and 2 `deliver` would take now.
-    pub fn window(&self) -> usize {
-        todo!()
-    }
-    pub fn tick<E: Effects>(&mut self, now: u64, fx: &mut E) {
-        todo!()
-    }
-    /// When `tick` has to be called next (connect or keep-alive time-out), on the host's clock.
-    pub fn deadline(&self) -> Option<u64> {
-        todo!()
-    }
-    pub fn suspend_keep_alive(&mut self) {
-        todo!()
-    }
-    pub fn resume_keep_alive(&mut self, now: u64) {
-        todo!()
-    }
-    pub fn transport_closed<E: Effects>(&mut self, fx: &mut E) {
-        todo!()
-    }
-    /// DISCONNECT with a reason (MQTT 5), will, close.
-    pub fn kick<E: Effects>(&mut self, code: ReasonCode, text: &str, fx: &mut E) {
-        todo!()
-    }
+
+    /// The client's protocol version; before CONNECT, MQTT 5.
     pub fn version(&self) -> Version {
-        todo!()
+        self.version
     }
-    /// CONNECT was accepted and the connection is not closed.
+
+    /// Was CONNECT accepted, and is the connection not over?
+    #[inline]
     pub fn is_open(&self) -> bool {
-        todo!()
+        self.stage == Stage::Open
     }
-    /// True while acknowledgements wait for `committed`.
+
+    /// Do answers wait for [`Session::committed`]?
     pub fn awaits_commit(&self) -> bool {
-        todo!()
+        !self.waiting.is_empty()
     }
-    /// Seconds that the state outlives the connection: 0 ends with it, `u32::MAX` never ends.
+
+    /// For how many seconds the state outlives the connection: 0 means not at all, `u32::MAX` for ever (3.1.2.11.2).
+    /// It is final once `close` was called. A connection that was never accepted leaves nothing behind.
     pub fn expiry_s(&self) -> u32 {
-        todo!()
+        self.expiry_s
     }
+
+    /// The session so far: what is in flight.
+    pub fn state(&self) -> &SessionState {
+        &self.state
+    }
+
+    /// What outlives the connection.
     pub fn into_state(self) -> SessionState {
-        todo!()
+        self.state
     }
 }
