@@ -22,6 +22,8 @@ mod shape;
 mod sink;
 mod table;
 mod telemetry_sink;
+#[cfg(test)]
+mod testing;
 mod time;
 
 pub use batch::{Batch, Column, Data, OffsetRange, TextData, Validity, telemetry};

@@ -197,3 +197,6 @@ impl<'a, S: Sink> Object<'a, '_, S> {
 fn is_time(name: &[u8]) -> bool {
     matches!(name, b"ts" | b"time" | b"timestamp")
 }
+
+#[cfg(test)]
+mod tests;
