@@ -1,0 +1,101 @@
+import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
+from mohhos.devices.presence import Presence, PresenceBatch
+from mohhos.devices.registry import DeviceRegistry
+from mohhos.hub.broadcast import Broadcast
+from mohhos.hub.directory import Directory
+from mohhos.model import DeviceStatus, NewDevice
+from mohhos.storage.database import Database
+
+from tests.conftest import ManualClock
+
+if TYPE_CHECKING:
+    from mohhos._native import Event
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def registry(database: Database, clock: ManualClock) -> DeviceRegistry:
+    registry = DeviceRegistry(database, clock, lambda s: hashlib.sha256(s.encode()).digest(), Directory())
+    await registry.create_many([NewDevice("a"), NewDevice("b")])
+    return registry
+
+
+@pytest.fixture
+def broadcast() -> Broadcast:
+    return Broadcast()
+
+
+@pytest.fixture
+def presence(database: Database, clock: ManualClock, broadcast: Broadcast) -> Presence:
+    return Presence(database, clock, broadcast)
+
+
+def connected(principal: str, at_us: int) -> "Event":
+    return {"kind": "connected", "principal": principal, "client": "c", "at_us": at_us, "protocol": 5}
+
+
+def disconnected(principal: str, at_us: int, last: bool = True) -> "Event":
+    return {"kind": "disconnected", "principal": principal, "client": "c", "at_us": at_us, "last": last}
+
+
+async def test_a_device_is_online_from_its_connection_to_the_end_of_its_last_one(
+    registry: DeviceRegistry, presence: Presence
+) -> None:
+    await presence.note([connected("a", 10)])
+    device = await registry.get("a")
+    assert (device.status, device.status_since_us) == (DeviceStatus.ONLINE, 10)
+    assert (device.first_seen_us, device.last_seen_us) == (10, 10)
+    await presence.note([disconnected("a", 20, last=False)])
+    assert (await registry.get("a")).status is DeviceStatus.ONLINE
+    await presence.note([disconnected("a", 30)])
+    device = await registry.get("a")
+    assert (device.status, device.status_since_us) == (DeviceStatus.OFFLINE, 30)
+    assert device.version == 1, "its status is no change of its description"
+    assert (await registry.get("b")).status is DeviceStatus.NEVER
+
+
+async def test_the_last_of_several_events_in_one_batch_counts(registry: DeviceRegistry, presence: Presence) -> None:
+    await presence.note([connected("a", 1), disconnected("a", 2), connected("a", 3)])
+    assert (await registry.get("a")).status is DeviceStatus.ONLINE
+    await presence.note([disconnected("a", 4), connected("a", 5), disconnected("a", 6)])
+    assert (await registry.get("a")).status_since_us == 6
+
+
+async def test_first_seen_goes_back_and_last_seen_forward_only(registry: DeviceRegistry, presence: Presence) -> None:
+    await presence.note([{"kind": "seen", "devices": [("a", 50), ("a", 70), ("b", 5), ("nobody", 1)]}])
+    await presence.note([{"kind": "seen", "devices": [("a", 60)]}])
+    device = await registry.get("a")
+    assert (device.first_seen_us, device.last_seen_us) == (50, 70)
+    assert device.status is DeviceStatus.NEVER
+
+
+async def test_after_a_restart_nobody_is_online(
+    registry: DeviceRegistry, presence: Presence, clock: ManualClock
+) -> None:
+    await presence.note([connected("a", 1)])
+    assert await presence.nobody_is_connected() == 1
+    device = await registry.get("a")
+    assert (device.status, device.status_since_us) == (DeviceStatus.OFFLINE, clock.now_us())
+
+
+async def test_subscribers_hear_of_changes_of_status_only(
+    presence: Presence, broadcast: Broadcast, registry: DeviceRegistry
+) -> None:
+    with broadcast.subscribe(["device"]) as subscription:
+        await presence.note([connected("a", 1), connected("grafana", 1)])
+        await presence.note([connected("a", 2)])
+        await presence.note([disconnected("a", 3)])
+        assert (await subscription.next()).data == {"device": "a", "status": "online", "since_us": 1}
+        assert (await subscription.next()).data == {"device": "a", "status": "offline", "since_us": 3}
+
+
+def test_a_batch_keeps_one_status_and_one_range_per_device() -> None:
+    batch = PresenceBatch.of(
+        [connected("a", 5), {"kind": "seen", "devices": [("a", 3), ("a", 9)]}, disconnected("a", 8)]
+    )
+    assert batch.statuses == {"a": (DeviceStatus.OFFLINE, 8)}
+    assert batch.seen == {"a": (3, 9)}
