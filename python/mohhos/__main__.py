@@ -1,0 +1,5 @@
+"""`python -m mohhos` is `mohhos`."""
+
+from mohhos.cli import main
+
+main()

@@ -1,0 +1,21 @@
+"""`mohhos up`: the gateway in the foreground."""
+
+import asyncio
+
+import click
+
+from mohhos.cli.context import Settings
+from mohhos.service import run
+
+__all__ = ["command"]
+
+
+@click.command()
+@click.option("--bind", help="Where the API and the page listen, instead of api.bind.")
+@click.pass_obj
+def command(settings: Settings, bind: str | None) -> None:
+    """Starts the gateway and runs it until Ctrl-C or SIGTERM.
+
+    SIGHUP reads the configuration again and takes over the keys that may change while running.
+    """
+    asyncio.run(run(settings.configuration, settings.reread, bind=bind))
