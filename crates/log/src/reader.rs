@@ -1,0 +1,234 @@
+//! Reading what is committed.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::error::ReadError;
+use crate::format::{GROUP_HEADER, GROUP_MARK, GroupHeader};
+use crate::record::{HEADER, RecordError, RecordView, checked, record_len};
+use crate::scan::next_group;
+use crate::segment::Segment;
+use crate::shared::Shared;
+
+const CHUNK: usize = 256 << 10;
+const FIRST_READ: usize = 512;
+
+/// Reads committed records in order, across segments. It sees what is committed at the time of each call, so it can
+/// follow the log for ever: wait with `Log::wait_committed(reader.position(), …)`.
+pub struct Reader {
+    shared: Arc<Shared>,
+    position: u64,
+    segment: Option<Arc<Segment>>,
+    /// Bytes of the log from `buffered_at` on.
+    buffer: Vec<u8>,
+    buffered_at: u64,
+}
+
+impl Reader {
+    pub(crate) fn new(shared: Arc<Shared>, from: u64) -> Reader {
+        Reader { shared, position: from, segment: None, buffer: Vec::new(), buffered_at: 0 }
+    }
+
+    /// Where it stands: behind the last record that it gave.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The next committed record; none if there is no more at the moment.
+    ///
+    /// # Errors
+    /// After [`ReadError::Trimmed`] and [`ReadError::Damaged`] it stands behind the range that they name, and can go
+    /// on. Others leave it where it is.
+    #[allow(clippy::should_implement_trait)] // The record borrows from the reader, which an iterator cannot say.
+    pub fn next(&mut self) -> Result<Option<RecordView<'_>>, ReadError> {
+        let Some((offset, len)) = self.advance()? else { return Ok(None) };
+        let start = (offset - self.buffered_at) as usize;
+        let file = self.segment.as_ref().map_or("", |segment| &segment.name);
+        match RecordView::of_checked(&self.buffer[start..start + len], offset) {
+            Ok(record) => Ok(Some(record)),
+            Err(error) => Err(damaged(offset, offset + len as u64, file, error.to_string())),
+        }
+    }
+
+    /// Steps over the next record that has the right checksum, and tells where it is in the log and how long.
+    fn advance(&mut self) -> Result<Option<(u64, usize)>, ReadError> {
+        loop {
+            let Some(segment) = self.segment_here()? else { return Ok(None) };
+            let position = self.position;
+            let bytes = self.fill(&segment, HEADER.max(GROUP_HEADER))?;
+            if bytes.len() >= 4 && bytes[..4] == GROUP_MARK.to_le_bytes() {
+                if GroupHeader::decode(bytes, position, segment.header.salt).is_some() {
+                    self.position += GROUP_HEADER as u64;
+                    continue;
+                }
+                return Err(self.skip_damage(&segment, "the head of a group is broken".into()));
+            }
+            let checked = match record_len(bytes) {
+                Ok(len) => checked(self.fill(&segment, len)?).map(<[u8]>::len),
+                Err(error) => Err(error),
+            };
+            match checked {
+                Ok(len) => {
+                    let offset = self.position;
+                    self.position += len as u64;
+                    return Ok(Some((offset, len)));
+                }
+                // What was read is of another life of the file.
+                Err(_) if segment.is_removed() => self.segment = None,
+                Err(error) => return Err(self.skip_damage(&segment, error.to_string())),
+            }
+        }
+    }
+
+    /// The segment that holds committed bytes at the position, which moves over what is no part of any segment.
+    fn segment_here(&mut self) -> Result<Option<Arc<Segment>>, ReadError> {
+        if let Some(segment) = &self.segment
+            && self.position < segment.end()
+            && !segment.is_removed()
+        {
+            return Ok(Some(Arc::clone(segment)));
+        }
+        self.segment = None;
+        if self.position >= self.shared.committed() {
+            let end = self.shared.end.load(Ordering::Acquire);
+            if self.position > end {
+                return Err(ReadError::Beyond { offset: self.position, end });
+            }
+            return Ok(None);
+        }
+        let (segment, is_oldest) = {
+            let segments = self.shared.segments.read();
+            let index = segments.partition_point(|segment| segment.end() <= self.position);
+            (segments.get(index).map(Arc::clone), index == 0)
+        };
+        let Some(segment) = segment else { return Ok(None) };
+        let from = self.position;
+        let base = segment.header.base;
+        if from < base {
+            self.position = base;
+            // Between the end of the one before and the base, nothing ever was.
+            if from != 0 && from < segment.header.previous_end {
+                return Err(if is_oldest {
+                    ReadError::Trimmed { from, to: base }
+                } else {
+                    damaged(from, base, &segment.name, "the segment before it is missing".into())
+                });
+            }
+        }
+        self.segment = Some(Arc::clone(&segment));
+        Ok(Some(segment))
+    }
+
+    /// The buffered bytes at the position: at least `wanted`, if the segment has as many.
+    fn fill(&mut self, segment: &Segment, wanted: usize) -> Result<&[u8], ReadError> {
+        let start = self.position.checked_sub(self.buffered_at).map_or(usize::MAX, |start| start as usize);
+        if start >= self.buffer.len() || self.buffer.len() - start < wanted {
+            let available = usize::try_from(segment.end() - self.position).unwrap_or(usize::MAX);
+            if start < self.buffer.len() && self.buffer.len() - start >= available {
+                return Ok(&self.buffer[start..]);
+            }
+            self.buffer.resize(wanted.max(CHUNK).min(available), 0);
+            self.buffered_at = self.position;
+            let read = segment.read(&*self.shared.fs, self.position, &mut self.buffer);
+            // A removed segment's file may be in use again: what came from it is not what was asked for.
+            let read = if segment.is_removed() { Ok(0) } else { read };
+            self.buffer.truncate(*read.as_ref().unwrap_or(&0));
+            if let Err(source) = read {
+                return Err(ReadError::Io { offset: self.position, file: segment.name.clone(), source });
+            }
+            return Ok(&self.buffer);
+        }
+        Ok(&self.buffer[start..])
+    }
+
+    /// Moves behind the record that cannot be read if it is clear where it ends, else to the next group.
+    fn skip_damage(&mut self, segment: &Segment, reason: String) -> ReadError {
+        let from = self.position;
+        match self.behind_damage(segment) {
+            Ok(to) => {
+                self.position = to;
+                damaged(from, to, &segment.name, reason)
+            }
+            Err(error) => {
+                self.position = from;
+                error
+            }
+        }
+    }
+
+    fn behind_damage(&mut self, segment: &Segment) -> Result<u64, ReadError> {
+        let from = self.position;
+        let end = segment.end();
+        if let Ok(len) = record_len(self.fill(segment, HEADER)?)
+            && from + len as u64 <= end
+        {
+            let to = from + len as u64;
+            self.position = to;
+            let sound = to == end
+                || GroupHeader::decode(self.fill(segment, GROUP_HEADER)?, to, segment.header.salt).is_some()
+                || match record_len(self.fill(segment, HEADER)?) {
+                    Ok(next) => checked(self.fill(segment, next)?).is_ok(),
+                    Err(_) => false,
+                };
+            if sound {
+                return Ok(to);
+            }
+        }
+        let io = |source| ReadError::Io { offset: from, file: segment.name.clone(), source };
+        let file = segment.file(&*self.shared.fs).map_err(io)?;
+        Ok(next_group(&*file, &segment.header, from + 8, end, false).map_err(io)?.unwrap_or(end))
+    }
+}
+
+pub(crate) fn read_at(shared: &Shared, offset: u64, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
+    if offset >= shared.committed() {
+        let end = shared.end.load(Ordering::Acquire);
+        return Err(if offset < end {
+            ReadError::NotCommitted(offset)
+        } else {
+            ReadError::Beyond { offset, end }
+        });
+    }
+    let (segment, oldest) = {
+        let segments = shared.segments.read();
+        let index = segments.partition_point(|segment| segment.end() <= offset);
+        (segments.get(index).map(Arc::clone), segments.first().map_or(0, |oldest| oldest.header.base))
+    };
+    let trimmed = || ReadError::Trimmed { from: offset, to: oldest.max(offset) };
+    let Some(segment) = segment.filter(|_| offset >= oldest) else { return Err(trimmed()) };
+    let nothing = |reason: String| damaged(offset, offset, &segment.name, reason);
+    if offset < segment.header.base {
+        return Err(nothing("no record is there".into()));
+    }
+    let read = |bytes: &mut [u8]| {
+        segment.read(&*shared.fs, offset, bytes).map_err(|source| ReadError::Io {
+            offset,
+            file: segment.name.clone(),
+            source,
+        })
+    };
+    bytes.resize(FIRST_READ, 0);
+    let mut got = read(bytes)?;
+    let mut record = checked(&bytes[..got]).map(<[u8]>::len);
+    if let Err(RecordError::Truncated { needed, .. }) = record
+        && needed > FIRST_READ
+    {
+        bytes.resize(needed, 0);
+        got = read(bytes)?;
+        record = checked(&bytes[..got]).map(<[u8]>::len);
+    }
+    if segment.is_removed() {
+        return Err(trimmed());
+    }
+    match record {
+        Ok(len) => {
+            bytes.truncate(len);
+            Ok(())
+        }
+        Err(error) => Err(nothing(format!("no record can be read there: {error}"))),
+    }
+}
+
+fn damaged(from: u64, to: u64, file: &str, reason: String) -> ReadError {
+    ReadError::Damaged { from, to, file: file.to_owned(), reason }
+}
