@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from mohhos import config as configuration
 from mohhos.config import Config, changes, load, native_json, parse, with_live
 from mohhos.errors import MohhosError

@@ -1,4 +1,5 @@
 import pytest
+
 from mohhos.errors import KINDS, MohhosError, from_native
 
 

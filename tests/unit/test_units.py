@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mohhos.units import DURATIONS, SIZES, format_quantity, parse_bind, parse_duration, parse_size
 
 

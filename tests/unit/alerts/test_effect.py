@@ -3,6 +3,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.clock import ManualClock
+from tests.support.records import record
+
 from mohhos.alerts import rows
 from mohhos.alerts.alerts import AlertQuery, Alerts
 from mohhos.alerts.effect import AlertEffect, parse
@@ -11,9 +14,6 @@ from mohhos.hub.broadcast import Broadcast
 from mohhos.model import AlertState, Severity
 from mohhos.storage.database import Database
 from mohhos.storage.projection import apply
-
-from tests.conftest import ManualClock
-from tests.support.records import record
 
 pytestmark = pytest.mark.anyio
 

@@ -2,6 +2,9 @@ import hashlib
 from typing import Any
 
 import pytest
+from tests.support.clock import ManualClock
+from tests.support.records import record
+
 from mohhos.devices import command_rows as rows
 from mohhos.devices.command_effect import CommandEffect
 from mohhos.devices.commands import Sweeper, _payload
@@ -15,16 +18,14 @@ from mohhos.storage import principals
 from mohhos.storage.database import Database
 from mohhos.storage.projection import apply
 
-from tests.conftest import ManualClock
-from tests.support.records import record
-
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def devices(database: Database, clock: ManualClock) -> None:
+async def log(database: Database, clock: ManualClock) -> "Log":
     registry = DeviceRegistry(database, clock, lambda s: hashlib.sha256(s.encode()).digest(), Directory())
     await registry.create_many([NewDevice("a"), NewDevice("b")])
+    return Log(database)
 
 
 class Log:
@@ -42,11 +43,6 @@ class Log:
 
     async def get(self, command: str) -> Command:
         return await self.database.read(lambda c: rows.get(c, command))
-
-
-@pytest.fixture
-def log(database: Database, devices: None) -> Log:
-    return Log(database)
 
 
 COMMAND = {"name": "open", "parameters": {"by": 3}, "deadline": 9_000_000, "issuer": "anna"}

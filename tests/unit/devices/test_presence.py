@@ -2,14 +2,14 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.clock import ManualClock
+
 from mohhos.devices.presence import Presence, PresenceBatch
 from mohhos.devices.registry import DeviceRegistry
 from mohhos.hub.broadcast import Broadcast
 from mohhos.hub.directory import Directory
 from mohhos.model import DeviceStatus, NewDevice
 from mohhos.storage.database import Database
-
-from tests.conftest import ManualClock
 
 if TYPE_CHECKING:
     from mohhos._native import Event
@@ -82,9 +82,8 @@ async def test_after_a_restart_nobody_is_online(
     assert (device.status, device.status_since_us) == (DeviceStatus.OFFLINE, clock.now_us())
 
 
-async def test_subscribers_hear_of_changes_of_status_only(
-    presence: Presence, broadcast: Broadcast, registry: DeviceRegistry
-) -> None:
+@pytest.mark.usefixtures("registry")
+async def test_subscribers_hear_of_changes_of_status_only(presence: Presence, broadcast: Broadcast) -> None:
     with broadcast.subscribe(["device"]) as subscription:
         await presence.note([connected("a", 1), connected("grafana", 1)])
         await presence.note([connected("a", 2)])

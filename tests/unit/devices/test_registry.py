@@ -2,14 +2,14 @@ import hashlib
 from typing import Any
 
 import pytest
+from tests.support.clock import ManualClock
+
 from mohhos.devices.registry import DeviceQuery, DeviceRegistry
 from mohhos.errors import MohhosError
 from mohhos.hub.directory import Directory
 from mohhos.model import DeviceStatus, Location, NewDevice
 from mohhos.storage import principals
 from mohhos.storage.database import Database
-
-from tests.conftest import ManualClock
 
 pytestmark = pytest.mark.anyio
 

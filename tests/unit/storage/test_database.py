@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from mohhos.errors import MohhosError
 from mohhos.storage.database import Database
 from mohhos.storage.migrations import latest

@@ -1,6 +1,8 @@
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from mohhos.storage import migrations
 
 
@@ -18,18 +20,12 @@ def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
     connection.close()
 
 
-def test_a_migration_that_fails_leaves_the_version_before(tmp_path: Path, monkeypatch: object) -> None:
+def test_a_migration_that_fails_leaves_the_version_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connection = sqlite3.connect(tmp_path / "registry.db", isolation_level=None)
     broken = [(1, "0001_a.sql", "CREATE TABLE a (x);"), (2, "0002_b.sql", "CREATE TABLE b (x); CREATE TABLE a (x);")]
-    original = migrations._files
-    migrations._files = lambda: broken
-    try:
-        try:
-            migrations.migrate(connection)
-        except sqlite3.OperationalError:
-            connection.rollback()
-    finally:
-        migrations._files = original
+    monkeypatch.setattr(migrations, "_files", lambda: broken)
+    with pytest.raises(sqlite3.OperationalError, match="already exists"):
+        migrations.migrate(connection)
     assert connection.execute("PRAGMA user_version").fetchone() == (1,)
     assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("a",)]
     connection.close()

@@ -44,5 +44,10 @@ def migrate(connection: sqlite3.Connection) -> int:
     for number, _, text in files:
         if number > before:
             # executescript commits what is open before it starts, so the transaction is part of the script.
-            connection.executescript(f"BEGIN IMMEDIATE;\n{text}\nPRAGMA user_version = {number};\nCOMMIT;")
+            try:
+                connection.executescript(f"BEGIN IMMEDIATE;\n{text}\nPRAGMA user_version = {number};\nCOMMIT;")
+            except sqlite3.Error:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
     return before

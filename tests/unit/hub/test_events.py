@@ -1,0 +1,96 @@
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mohhos.errors import MohhosError
+from mohhos.hub.broadcast import Broadcast
+from mohhos.hub.events import EventPump
+from mohhos.model import Alarm
+
+if TYPE_CHECKING:
+    from mohhos._native import Event
+
+pytestmark = pytest.mark.anyio
+
+
+class Presence:
+    def __init__(self) -> None:
+        self.batches: list[list[Event]] = []
+
+    async def note(self, events: Sequence["Event"]) -> None:
+        self.batches.append(list(events))
+
+
+def refused(principal: str, at_us: int, count: int = 1, topic: str = "x/y") -> "Event":
+    return {
+        "kind": "refused",
+        "principal": principal,
+        "client": "c",
+        "address": "127.0.0.1:5",
+        "action": "publish",
+        "topic": topic,
+        "reason_code": 0x87,
+        "reason": "not authorized",
+        "at_us": at_us,
+        "count": count,
+    }
+
+
+async def test_presence_gets_its_events_in_their_order_and_nothing_else() -> None:
+    presence = Presence()
+    pump = EventPump(presence.note, Broadcast())
+    connected: Event = {"kind": "connected", "principal": "a", "at_us": 1}
+    seen: Event = {"kind": "seen", "devices": [("a", 2)]}
+    await pump.handle([connected, refused("x", 1), seen, {"kind": "of another version"}])
+    assert presence.batches == [[connected, seen]]
+    await pump.handle([refused("x", 2)])
+    assert len(presence.batches) == 1
+
+
+async def test_equal_refusals_are_counted_and_the_newest_come_first() -> None:
+    pump = EventPump(Presence().note, Broadcast())
+    await pump.handle([refused("a", 1), refused("b", 2), refused("a", 3, count=5), refused("a", 4, topic="z")])
+    seen = [(r.principal, r.topic, r.count, r.first_us, r.last_us) for r in pump.refusals.list()]
+    assert seen == [("a", "z", 1, 4, 4), ("a", "x/y", 6, 1, 3), ("b", "x/y", 1, 2, 2)]
+    assert pump.refusals.total == 8
+
+
+async def test_refusals_are_bounded_and_the_oldest_go() -> None:
+    pump = EventPump(Presence().note, Broadcast())
+    await pump.handle([refused(f"p{i}", i) for i in range(1_500)])
+    listed = pump.refusals.list(5_000)
+    assert len(listed) == 1_000
+    assert (listed[0].principal, listed[-1].principal) == ("p1499", "p500")
+
+
+async def test_an_alarm_holds_from_its_first_report_until_it_is_over() -> None:
+    broadcast = Broadcast()
+    pump = EventPump(Presence().note, broadcast)
+    with broadcast.subscribe(["alarm"]) as subscription:
+        await pump.handle([{"kind": "alarm", "code": "log-full", "message": "m1", "at_us": 5, "raised": True}])
+        await pump.handle([{"kind": "alarm", "code": "log-full", "message": "m2", "at_us": 9, "raised": True}])
+        assert pump.conditions.list() == [Alarm("log-full", "m2", 5)]
+        over: Event = {"kind": "alarm", "code": "log-full", "message": "ok", "at_us": 9, "raised": False}
+        await pump.handle([over, over])
+        assert pump.conditions.list() == []
+        notices = [(await subscription.next()).data for _ in range(3)]
+        assert notices[2] == {"code": "log-full", "over": True}
+
+
+async def test_the_last_failure_of_a_rule_is_kept() -> None:
+    pump = EventPump(Presence().note, Broadcast())
+    await pump.handle([{"kind": "rule_failed", "rule": "hot", "message": "m", "at_us": 5}])
+    await pump.handle([{"kind": "rule_failed", "rule": "hot", "message": "n", "at_us": 6}])
+    assert pump.rule_failures.of("hot") == ("n", 6)
+    assert pump.rule_failures.of("cold") is None
+
+
+async def test_a_registry_that_takes_no_writes_loses_nothing_else() -> None:
+    async def failing(_: Sequence["Event"]) -> None:
+        raise MohhosError("storage-failed", "what", "why", "next")
+
+    pump = EventPump(failing, Broadcast())
+    with pytest.raises(MohhosError):
+        await pump.handle([{"kind": "connected", "principal": "a", "at_us": 1}, refused("x", 1)])
+    assert pump.refusals.total == 1
