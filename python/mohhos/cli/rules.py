@@ -1,5 +1,6 @@
 """`mohhos rules`."""
 
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, allow_dash=True, path_typ
 
 
 def _sql(file: Path) -> str:
-    return click.get_text_stream("stdin").read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
 
 
 @click.group()
