@@ -30,50 +30,50 @@ pub enum TelemetryValue<'a> {
 
 /// Collects readings into a [`Batch`] of `telemetry`.
 ///
-/// Invariant outside a message: all columns have the same number of rows. Within a message, the values run ahead
-/// of times, qualities, devices and tables, which [`seal`](Self::seal) fills up at once.
+/// What all rows of a message share is kept once, as a span, and spread over its rows by [`finish`](Self::finish).
+/// Invariant outside a message: the last span ends at the last row.
 #[derive(Debug, Default)]
 pub struct BatchBuilder {
-    device: Vec<u32>,
     metric: Vec<u32>,
-    ts: Vec<i64>,
     num: Vec<f64>,
     /// `ends` stays empty until the first text comes.
     text: TextData,
-    quality: Vec<u8>,
-    table: Vec<u32>,
     /// How many rows are text, and which: one bit per row up to the last that is.
     texts: usize,
     is_text: Vec<u64>,
+    spans: Vec<Span>,
+}
+
+/// The rows from the span before to `end`, and what they have in common.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    ts: i64,
+    end: usize,
+    device: u32,
+    table: u32,
+    quality: u8,
 }
 
 impl BatchBuilder {
     /// An empty builder with room for so many rows.
     pub fn with_capacity(rows: usize) -> Self {
-        Self {
-            device: Vec::with_capacity(rows),
-            metric: Vec::with_capacity(rows),
-            ts: Vec::with_capacity(rows),
-            num: Vec::with_capacity(rows),
-            text: TextData::default(),
-            quality: Vec::with_capacity(rows),
-            table: Vec::with_capacity(rows),
-            texts: 0,
-            is_text: Vec::new(),
-        }
+        Self { metric: Vec::with_capacity(rows), num: Vec::with_capacity(rows), ..Self::default() }
     }
 
     /// The number of complete rows.
+    #[inline]
     pub fn rows(&self) -> usize {
-        self.device.len()
+        self.spans.last().map_or(0, |span| span.end)
     }
 
     /// True if there is nothing to hand on.
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.device.is_empty()
+        self.spans.is_empty()
     }
 
     /// The bytes of text collected; a batch holds at most `u32::MAX` of them.
+    #[inline]
     pub fn text_bytes(&self) -> usize {
         self.text.bytes.len()
     }
@@ -89,20 +89,23 @@ impl BatchBuilder {
 
     /// The rows as a batch; the builder is empty afterwards, with room for as many.
     pub fn finish(&mut self, shard: u16, offsets: OffsetRange, arrival_us: i64) -> Batch {
-        let mut empty = Self::with_capacity(self.device.capacity());
+        let mut empty = Self::with_capacity(self.metric.capacity());
         empty.text.bytes.reserve(self.text.bytes.len());
         let full = std::mem::replace(self, empty);
         let rows = full.rows();
         let (num_validity, text_validity) = validities(rows, full.texts, full.is_text);
         let mut columns = Vec::with_capacity(telemetry::WIDTH);
         let mut add = |data, validity| columns.push(Column { data, validity });
-        add(Data::Code(full.device), Validity::All);
+        add(Data::Code(spread(&full.spans, rows, |span| span.device)), Validity::All);
         add(Data::Code(full.metric), Validity::All);
-        add(Data::I64(full.ts), Validity::All);
+        add(Data::I64(spread(&full.spans, rows, |span| span.ts)), Validity::All);
         add(Data::F64(full.num), num_validity);
         add(Data::Text(full.text), text_validity);
-        add(Data::Byte(full.quality), Validity::All);
-        add(Data::Code(full.table), Validity::All);
+        add(Data::Byte(spread(&full.spans, rows, |span| span.quality)), Validity::All);
+        add(Data::Code(spread(&full.spans, rows, |span| span.table)), Validity::All);
+        // The spans' own room goes on serving.
+        self.spans = full.spans;
+        self.spans.clear();
         Batch { table: 0, shard, offsets, arrival_us, rows, columns }
     }
 
@@ -135,33 +138,21 @@ impl BatchBuilder {
         self.num.push(0.0);
     }
 
-    /// Gives the last reading a time of its own.
-    #[inline]
-    pub(crate) fn time_last(&mut self, ts: i64, quality: u8) {
-        self.ts.resize(self.metric.len(), ts);
-        self.quality.resize(self.metric.len(), quality);
-    }
-
-    /// Completes all rows since the last seal; `ts` and `quality` are for those without a time of their own.
+    /// Completes all rows since the last seal.
     #[inline]
     pub(crate) fn seal(&mut self, device: u32, table: u32, ts: i64, quality: u8) {
-        for _ in self.ts.len()..self.metric.len() {
-            self.ts.push(ts);
-            self.quality.push(quality);
-        }
-        for _ in self.device.len()..self.metric.len() {
-            self.device.push(device);
-            self.table.push(table);
+        let end = self.metric.len();
+        if end > self.rows() {
+            self.spans.push(Span { ts, end, device, table, quality });
         }
     }
 
-    /// Takes back all rows since the last seal.
-    pub(crate) fn unseal(&mut self) {
-        let rows = self.device.len();
+    /// Takes back all rows from this one on; it must be the first of a message.
+    #[cold]
+    pub(crate) fn truncate(&mut self, rows: usize) {
         self.metric.truncate(rows);
         self.num.truncate(rows);
-        self.ts.truncate(rows);
-        self.quality.truncate(rows);
+        self.spans.truncate(self.spans.partition_point(|span| span.end <= rows));
         if self.texts > 0 {
             truncate_bits(&mut self.is_text, rows);
             self.texts = self.is_text.iter().map(|word| word.count_ones() as usize).sum();
@@ -169,6 +160,15 @@ impl BatchBuilder {
             self.text.bytes.truncate(self.text.ends.last().map_or(0, |&end| end as usize));
         }
     }
+}
+
+/// One value per row.
+fn spread<T: Clone>(spans: &[Span], rows: usize, value: impl Fn(&Span) -> T) -> Vec<T> {
+    let mut column = Vec::with_capacity(rows);
+    for span in spans {
+        column.resize(span.end, value(span));
+    }
+    column
 }
 
 /// Clears all bits from `rows` on.
@@ -247,9 +247,9 @@ mod tests {
         builder.push_number(1, 1.0);
         builder.seal(1, 0, 10, 0);
         builder.push_text(2, "gone");
-        builder.time_last(11, 1);
+        builder.seal(1, 0, 11, 1);
         builder.push_number(3, 3.0);
-        builder.unseal();
+        builder.truncate(1);
         assert_eq!(builder.text_bytes(), 0);
         builder.push_number(4, 4.0);
         builder.seal(1, 0, 12, 0);
@@ -266,7 +266,7 @@ mod tests {
         builder.push_text(1, "kept");
         builder.seal(1, 0, 10, 0);
         builder.push_text(2, "gone");
-        builder.unseal();
+        builder.truncate(1);
         let batch = builder.finish(0, OffsetRange::default(), 0);
         assert_eq!((batch.rows, text(&batch).get(0)), (1, "kept"));
         assert_eq!(batch.columns[telemetry::NUM].validity, Validity::None);

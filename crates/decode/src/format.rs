@@ -29,6 +29,7 @@ macro_rules! formats {
 
         impl Formats {
             /// Gives the readings of the message to the sink; after an error none of them is left there.
+            #[inline]
             pub(crate) fn decode<S: Sink>(
                 &mut self,
                 message: &Message<'_>,
@@ -53,11 +54,18 @@ macro_rules! formats {
 }
 
 /// True if the content type announces the format.
+#[inline]
 fn names<D: Decoder>(content_type: &str) -> bool {
+    !content_type.is_empty() && announces::<D>(content_type)
+}
+
+#[inline(never)]
+fn announces<D: Decoder>(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     D::CONTENT_TYPES.iter().any(|known| essence.eq_ignore_ascii_case(known))
 }
 
+#[inline]
 fn first_byte(payload: &[u8]) -> Result<u8, DecodeError> {
     let blank = |b: &u8| matches!(b, b' ' | b'\t' | b'\n' | b'\r');
     payload.iter().copied().find(|b| !blank(b)).ok_or_else(|| DecodeError::new(Reason::Empty, 0))

@@ -39,6 +39,12 @@ impl Shape {
         Some((self.bytes.get(start as usize..end as usize)?, code))
     }
 
+    /// The code at a place.
+    #[inline]
+    pub(crate) fn code(&self, place: usize) -> Option<u32> {
+        self.keys.get(place).map(|&(_, _, code)| code)
+    }
+
     /// Adds a name; `false` if the shape is as long as it may be or has the code already, or if the name would need
     /// escapes in JSON, so that its bytes could not be compared with those of a payload.
     pub(crate) fn push(&mut self, name: &[u8], code: u32) -> bool {
@@ -72,6 +78,7 @@ impl Shape {
         self.keys.clear();
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }

@@ -30,6 +30,7 @@ pub(crate) struct TelemetrySink<'a, R> {
 }
 
 impl<'a, R: MetricResolver> TelemetrySink<'a, R> {
+    #[inline]
     pub(crate) fn new(
         message: &'a Message<'a>,
         arrivals: &'a mut Arrivals,
@@ -55,6 +56,7 @@ impl<'a, R: MetricResolver> TelemetrySink<'a, R> {
     }
 
     /// What became of the message, and whether its shape is new.
+    #[inline]
     pub(crate) fn into_decoded(self) -> (Decoded, bool) {
         (self.decoded, self.differs && !self.own.is_empty())
     }
@@ -62,20 +64,21 @@ impl<'a, R: MetricResolver> TelemetrySink<'a, R> {
     /// The code by comparison with the message before, or by looking it up.
     #[inline]
     fn code(&mut self, name: Name<'_>, at: usize) -> Result<Option<u32>, DecodeError> {
+        let text = match name {
+            Name::Expected => {
+                self.place += 1;
+                return Ok(self.known.code(self.place - 1));
+            }
+            Name::Text(text) => text,
+        };
         if !self.differs
             && let Some((key, code)) = self.known.key(self.place)
-            && match name {
-                Name::Expected => true,
-                Name::Text(text) => text.as_bytes() == key,
-            }
+            && text.as_bytes() == key
         {
             self.place += 1;
             return Ok(Some(code));
         }
-        match name {
-            Name::Expected => Ok(None),
-            Name::Text(text) => self.look_up(text, at),
-        }
+        self.look_up(text, at)
     }
 
     #[cold]
@@ -106,6 +109,7 @@ impl<'a, R: MetricResolver> TelemetrySink<'a, R> {
 }
 
 impl<R: MetricResolver> Sink for TelemetrySink<'_, R> {
+    #[inline]
     fn begin(&mut self, payload_len: usize, unique: bool) -> Result<(), DecodeError> {
         if self.builder.text_bytes() + payload_len > u32::MAX as usize {
             return Err(DecodeError::new(Reason::BatchFull, 0));
@@ -127,7 +131,7 @@ impl<R: MetricResolver> Sink for TelemetrySink<'_, R> {
         if array { Composite::Refuse } else { Composite::Flatten }
     }
 
-    #[inline]
+    #[inline(always)]
     fn reading(&mut self, reading: Reading<'_>, at: usize) -> Result<(), DecodeError> {
         if reading.value == Value::Null {
             // The place is followed, so that a sensor that fails for a while does not change the shape.
@@ -149,7 +153,7 @@ impl<R: MetricResolver> Sink for TelemetrySink<'_, R> {
         if let Some(time) = reading.time {
             let (ts, quality) = self.time.resolve(time);
             self.decoded.clock_corrected += usize::from(quality == quality::CLOCK);
-            self.builder.time_last(ts, quality);
+            self.builder.seal(self.message.device, self.message.table, ts, quality);
         }
         self.decoded.rows += 1;
         Ok(())
@@ -168,7 +172,7 @@ impl<R: MetricResolver> Sink for TelemetrySink<'_, R> {
     }
 
     fn abort(&mut self) {
-        self.builder.unseal();
+        self.builder.truncate(self.first_row);
     }
 }
 

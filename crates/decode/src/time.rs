@@ -33,6 +33,7 @@ pub(crate) struct EventTime<'a> {
 }
 
 impl<'a> EventTime<'a> {
+    #[inline]
     pub(crate) fn new(message: &Message<'_>, arrivals: &'a mut Arrivals) -> Self {
         let latest_us = message.arrival_us.saturating_add(message.max_future_us);
         Self { arrivals, arrival_us: message.arrival_us, latest_us, arrived: None }
@@ -51,6 +52,7 @@ impl<'a> EventTime<'a> {
         (ts, quality::GOOD)
     }
 
+    #[inline]
     fn arrived(&mut self) -> i64 {
         match self.arrived {
             Some(arrived) => arrived,
@@ -79,7 +81,19 @@ pub(crate) fn from_number(number: f64, written: &[u8]) -> Option<i64> {
 
 /// A number written without point and exponent, if it fits.
 pub(crate) fn whole(written: &[u8]) -> Option<i64> {
-    std::str::from_utf8(written).ok()?.parse().ok()
+    let (negative, digits) = match written.split_first()? {
+        (b'-', digits) => (true, digits),
+        _ => (false, written),
+    };
+    if digits.is_empty() {
+        return None;
+    }
+    // Downwards, for there is one more negative number.
+    let value = digits.iter().try_fold(0_i64, |value, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 { None } else { value.checked_mul(10)?.checked_sub(i64::from(digit)) }
+    })?;
+    if negative { Some(value) } else { value.checked_neg() }
 }
 
 /// Seconds (RFC 8428) as microseconds; `None` outside the years 1 to 9999.

@@ -71,17 +71,23 @@ impl<'a, S: Sink> Object<'a, '_, S> {
                 self.scan.expect(b':', Reason::ExpectedColon)?;
                 self.value(Name::Expected, 1, at)?;
             } else {
-                let name = self.scan.name()?;
-                self.scan.expect(b':', Reason::ExpectedColon)?;
-                if is_time(name.as_bytes()) && !self.sink.claims(&name) {
-                    self.time_member()?;
-                } else {
-                    self.value(Name::Text(&name), 1, at)?;
-                }
+                self.other_member(at)?;
             }
             if !self.scan.another(b'}')? {
                 return Ok(());
             }
+        }
+    }
+
+    /// A member that was not expected.
+    #[inline(never)]
+    fn other_member(&mut self, at: usize) -> Result<(), DecodeError> {
+        let name = self.scan.name()?;
+        self.scan.expect(b':', Reason::ExpectedColon)?;
+        if is_time(name.as_bytes()) && !self.sink.claims(&name) {
+            self.time_member()
+        } else {
+            self.value(Name::Text(&name), 1, at)
         }
     }
 
@@ -92,14 +98,24 @@ impl<'a, S: Sink> Object<'a, '_, S> {
         !is_time(expected) && self.scan.take_known_name(expected)
     }
 
-    #[inline]
+    #[inline(always)]
     fn value(&mut self, name: Name<'_>, depth: usize, at: usize) -> Result<(), DecodeError> {
-        let text: Cow<'a, str>;
-        let value = match self.scan.next_token() {
+        match self.scan.next_token() {
             Some(b'-' | b'0'..=b'9') => {
                 let (number, written) = self.scan.number()?;
-                Value::Number(number, written)
+                self.sink.reading(reading(name, Value::Number(number, written)), at)
             }
+            Some(b'{') => self.composite(name, false, depth, at),
+            Some(b'[') => self.composite(name, true, depth, at),
+            _ => self.other_value(name, at),
+        }
+    }
+
+    /// A value that is neither a number, which is the usual case, nor composite.
+    #[inline(never)]
+    fn other_value(&mut self, name: Name<'_>, at: usize) -> Result<(), DecodeError> {
+        let text: Cow<'a, str>;
+        let value = match self.scan.peek() {
             Some(b'"') => {
                 text = self.scan.string()?;
                 Value::Text(&text)
@@ -116,10 +132,9 @@ impl<'a, S: Sink> Object<'a, '_, S> {
                 self.scan.literal(b"null")?;
                 Value::Null
             }
-            Some(open @ (b'{' | b'[')) => return self.composite(name, open == b'[', depth, at),
             _ => return Err(self.scan.error(Reason::ExpectedValue)),
         };
-        self.sink.reading(Reading { name, value, time: None, unit: "" }, at)
+        self.sink.reading(reading(name, value), at)
     }
 
     #[inline(never)]
@@ -132,7 +147,7 @@ impl<'a, S: Sink> Object<'a, '_, S> {
                 self.scan.skip_value()?;
                 // A checked value is UTF-8.
                 let json = std::str::from_utf8(self.scan.since(start)).unwrap_or_default();
-                self.sink.reading(Reading { name, value: Value::Json(json), time: None, unit: "" }, at)
+                self.sink.reading(reading(name, Value::Json(json)), at)
             }
             Composite::Flatten if array => Err(self.scan.error(Reason::Array)),
             Composite::Flatten => {
@@ -190,6 +205,12 @@ impl<'a, S: Sink> Object<'a, '_, S> {
         }
         Ok(())
     }
+}
+
+/// A reading whose time is that of the message.
+#[inline]
+fn reading<'r>(name: Name<'r>, value: Value<'r>) -> Reading<'r> {
+    Reading { name, value, time: None, unit: "" }
 }
 
 /// Is this a member that gives the time?

@@ -20,45 +20,32 @@ impl<'a> Scan<'a> {
     /// the long way.
     #[inline]
     pub(crate) fn number(&mut self) -> Result<(f64, &'a [u8]), DecodeError> {
-        let start = self.at;
-        let negative = self.peek() == Some(b'-');
-        self.at += usize::from(negative);
-        let first_digit = self.at;
-        let mut digits = 0;
-        self.digits(&mut digits)?;
-        if self.at - first_digit > 1 && self.bytes[first_digit] == b'0' {
-            return Err(self.error_at(first_digit));
+        let (bytes, start) = (self.bytes, self.at);
+        let next = |at: usize| bytes.get(at).copied().unwrap_or(0);
+        let negative = next(start) == b'-';
+        let first_digit = start + usize::from(negative);
+        let (mut digits, mut end) = digits_at(bytes, first_digit, 0);
+        let mut count = end - first_digit;
+        if count == 0 || (count > 1 && next(first_digit) == b'0') {
+            return Err(self.bad_number(first_digit));
         }
-        let mut count = self.at - first_digit;
         let mut places = 0;
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            let point = self.at;
-            self.digits(&mut digits)?;
-            places = self.at - point;
+        if next(end) == b'.' {
+            let point = end + 1;
+            (digits, end) = digits_at(bytes, point, digits);
+            places = end - point;
             count += places;
+            if places == 0 {
+                return Err(self.bad_number(point));
+            }
         }
-        if matches!(self.peek(), Some(b'e' | b'E')) || count > 19 || digits > EXACT || places >= POWERS.len()
-        {
+        self.at = end;
+        let short = count <= 19 && digits <= EXACT && places < POWERS.len();
+        if !short || matches!(next(end), b'e' | b'E') {
             return self.long_number(start);
         }
         let magnitude = digits as f64 / POWERS[places];
         Ok((if negative { -magnitude } else { magnitude }, self.since(start)))
-    }
-
-    /// Takes at least one digit.
-    #[inline]
-    fn digits(&mut self, value: &mut u64) -> Result<(), DecodeError> {
-        let start = self.at;
-        while let Some(byte) = self.peek() {
-            let digit = byte.wrapping_sub(b'0');
-            if digit > 9 {
-                break;
-            }
-            *value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-            self.at += 1;
-        }
-        if self.at == start { Err(self.error(Reason::BadNumber)) } else { Ok(()) }
     }
 
     #[inline(never)]
@@ -66,7 +53,11 @@ impl<'a> Scan<'a> {
         if matches!(self.peek(), Some(b'e' | b'E')) {
             self.at += 1;
             self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
-            self.digits(&mut 0)?;
+            let (_, end) = digits_at(self.bytes, self.at, 0);
+            if end == self.at {
+                return Err(self.bad_number(end));
+            }
+            self.at = end;
         }
         let written = self.since(start);
         let number = fast_float2::parse(written).map_err(|_| DecodeError::new(Reason::BadNumber, start))?;
@@ -77,9 +68,26 @@ impl<'a> Scan<'a> {
     }
 
     #[cold]
-    fn error_at(&self, at: usize) -> DecodeError {
-        DecodeError::new(Reason::BadNumber, at)
+    fn bad_number(&mut self, at: usize) -> DecodeError {
+        self.at = at;
+        self.error(Reason::BadNumber)
     }
+}
+
+/// Appends the digits at a position to a number (which wraps around if there are many): the number and where the
+/// digits end.
+#[inline]
+fn digits_at(bytes: &[u8], at: usize, mut value: u64) -> (u64, usize) {
+    let mut end = at;
+    for byte in bytes.get(at..).unwrap_or_default() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+        end += 1;
+    }
+    (value, end)
 }
 
 #[cfg(test)]

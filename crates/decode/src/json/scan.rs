@@ -13,6 +13,7 @@ pub(crate) struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
+    #[inline]
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
@@ -24,6 +25,7 @@ impl<'a> Scan<'a> {
     }
 
     /// The text from an earlier position to this one.
+    #[inline]
     pub(crate) fn since(&self, start: usize) -> &'a [u8] {
         self.bytes.get(start..self.at).unwrap_or_default()
     }
@@ -62,10 +64,13 @@ impl<'a> Scan<'a> {
     /// Takes `"name"` if that is what follows, without looking for the end of the string.
     #[inline]
     pub(crate) fn take_known_name(&mut self, name: &[u8]) -> bool {
-        let Some(rest) = self.bytes.get(self.at + 1..) else { return false };
-        let found = !name.is_empty() && rest.get(name.len()) == Some(&b'"') && rest.starts_with(name);
+        let start = self.at + 1;
+        let end = start + name.len();
+        let found = self.bytes.get(end) == Some(&b'"')
+            && !name.is_empty()
+            && self.bytes.get(start..end).is_some_and(|next| same(next, name));
         if found {
-            self.at += name.len() + 2;
+            self.at = end + 1;
         }
         found
     }
@@ -87,6 +92,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Takes `true`, `false` or `null`.
+    #[inline]
     pub(crate) fn literal(&mut self, word: &[u8]) -> Result<(), DecodeError> {
         if !self.bytes[self.at..].starts_with(word) {
             return Err(self.error(Reason::ExpectedValue));
@@ -143,6 +149,25 @@ impl<'a> Scan<'a> {
             _ => Err(self.error(Reason::ExpectedValue)),
         }
     }
+}
+
+/// Compares names, which are short, without a call of `memcmp`: by words, of which the last two may overlap.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let (Some(a_last), Some(b_last)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else {
+        return a == b;
+    };
+    let mut at = 0;
+    while let (Some(a), Some(b)) = (a.get(at..at + 8), b.get(at..at + 8)) {
+        if a != b {
+            return false;
+        }
+        at += 8;
+    }
+    a_last == b_last
 }
 
 #[cfg(test)]

@@ -150,7 +150,7 @@ impl SenmlJson {
 impl<'a> Base<'a> {
     fn update(&mut self, record: &Record<'a>) -> Result<(), Reason> {
         let version = record.base_version.unwrap_or(self.version.unwrap_or(VERSION));
-        let known = version >= 1.0 && version <= VERSION && version.fract() == 0.0;
+        let known = (1.0..=VERSION).contains(&version) && version.fract() == 0.0;
         if !known || self.version.is_some_and(|before| before != version) {
             return Err(Reason::SenmlVersion);
         }

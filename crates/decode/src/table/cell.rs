@@ -67,11 +67,8 @@ fn integer(value: Value<'_>) -> Option<i64> {
     match value {
         Value::Number(number, written) => match time::whole(written) {
             Some(whole) => Some(whole),
-            // From 2⁶³ on a double is out of range; −2⁶³ itself is in.
-            None if (-9.223_372_036_854_775_808e18..9.223_372_036_854_775_808e18).contains(&number) => {
-                Some(number as i64)
-            }
-            None => None,
+            // −2⁶³ is a double and in range, 2⁶³ is not.
+            None => (i64::MIN as f64..-(i64::MIN as f64)).contains(&number).then_some(number as i64),
         },
         Value::Text(text) => text.trim().parse().ok(),
         _ => None,
