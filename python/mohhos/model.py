@@ -204,7 +204,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A named, versioned rule: its text as it was written, and how it runs."""
+    """A named, versioned rule: its text as it was written, and how it runs ("running" or "failed", and why)."""
 
     name: str
     version: int
@@ -213,6 +213,11 @@ class Rule:
     error: str
     created_us: int
     updated_us: int
+    rows_in: int = 0
+    rows_out: int = 0
+    late: int = 0
+    state_bytes: int = 0
+    last_output_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Types and typed values, by Flink's rules.
 
 DECIMAL is not computed with: it is the type of a number with a decimal point, and of CASE, COALESCE and the like over
-such numbers. Those have at most `DECIMAL_DIGITS` digits, so that DOUBLE, which the engine takes them as, tells them apart.
+such numbers. Those have at most `DECIMAL_DIGITS` digits, so that DOUBLE, the engine's type for them, tells them apart.
 """
 
 import enum
