@@ -10,17 +10,22 @@ use std::sync::Arc;
 
 use parquet::basic::{Compression, Encoding, LogicalType, Repetition, TimeUnit, Type as Physical, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int32Type, Int64Type};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{ColumnPath, Type, TypePtr};
 
 use crate::error::HistoryError;
-use crate::mask::Mask;
-use crate::rows::Rows;
+use crate::order::in_file_order;
+use crate::rows::{Row, Rows};
 
 /// Rows per row group: what a reader skips or reads as a whole.
 pub(crate) const ROW_GROUP: usize = 128 * 1024;
+
+/// The columns, in their order.
+pub(crate) const COLUMNS: [&str; 8] =
+    ["device", "metric", "table", "ts", "num", "text", "quality", "arrival"];
 
 /// The key of the layout's version in the file metadata.
 const VERSION_KEY: &str = "mohhos.history";
@@ -40,49 +45,39 @@ pub(crate) struct Extent {
     pub max_device: u32,
 }
 
-impl Extent {
-    /// The extent of the rows chosen; `None` if there are none.
-    pub fn of(rows: &Rows, order: &[u32]) -> Option<Extent> {
-        let (&first, &last) = (order.first()?, order.last()?);
-        let mut extent = Extent {
-            rows: order.len() as u64,
-            min_ts: i64::MAX,
-            max_ts: i64::MIN,
-            min_arrival: i64::MAX,
-            max_arrival: i64::MIN,
-            min_device: rows.device[first as usize],
-            max_device: rows.device[last as usize],
-        };
-        for &row in order {
-            let (ts, arrival) = (rows.ts[row as usize], rows.arrival[row as usize]);
-            extent.min_ts = extent.min_ts.min(ts);
-            extent.max_ts = extent.max_ts.max(ts);
-            extent.min_arrival = extent.min_arrival.min(arrival);
-            extent.max_arrival = extent.max_arrival.max(arrival);
-        }
-        Some(extent)
-    }
+/// A Parquet file in memory.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    pub bytes: Vec<u8>,
+    pub extent: Extent,
 }
 
-/// The rows at `order`, in that order, as a Parquet file.
-pub(crate) fn encode(rows: &Rows, order: &[u32]) -> Result<Vec<u8>, HistoryError> {
-    let dense = matches!(rows.num_mask, Mask::All(_));
-    let buffer = Vec::with_capacity(order.len() * 12 + 4096);
-    let mut file = SerializedFileWriter::new(buffer, schema(dense)?, Arc::new(properties()?))?;
-    let mut scratch = Scratch::default();
-    for chosen in order.chunks(ROW_GROUP) {
-        let mut group = file.next_row_group()?;
-        scratch.codes(&mut group, &rows.device, chosen)?;
-        scratch.codes(&mut group, &rows.metric, chosen)?;
-        scratch.codes(&mut group, &rows.table, chosen)?;
-        scratch.times(&mut group, &rows.ts, chosen)?;
-        scratch.numbers(&mut group, rows, chosen, dense)?;
-        scratch.texts(&mut group, rows, chosen)?;
-        scratch.bytes(&mut group, &rows.quality, chosen)?;
-        scratch.times(&mut group, &rows.arrival, chosen)?;
-        group.close()?;
+/// Rows that are together by device as a Parquet file, without duplicates; `None` if there are no rows.
+pub(crate) fn encode(rows: &Rows) -> Result<Option<Encoded>, HistoryError> {
+    if rows.is_empty() {
+        return Ok(None);
     }
-    Ok(file.into_inner()?)
+    let dense = rows.as_slice().iter().all(|row| row.has_num);
+    let buffer = Vec::with_capacity(rows.len() * 6 + 4096);
+    let mut file = SerializedFileWriter::new(buffer, schema(dense)?, Arc::new(properties()?))?;
+    let mut group = Group::new(rows.len().min(ROW_GROUP));
+    let mut extent = Extent {
+        rows: 0,
+        min_ts: i64::MAX,
+        max_ts: i64::MIN,
+        min_arrival: i64::MAX,
+        max_arrival: i64::MIN,
+        min_device: u32::MAX,
+        max_device: 0,
+    };
+    in_file_order(rows.as_slice(), |row| {
+        group.push(row, rows.text(row));
+        if group.device.len() == ROW_GROUP { group.write(&mut file, dense, &mut extent) } else { Ok(()) }
+    })?;
+    if !group.device.is_empty() {
+        group.write(&mut file, dense, &mut extent)?;
+    }
+    Ok(Some(Encoded { bytes: file.into_inner()?, extent }))
 }
 
 fn schema(dense: bool) -> Result<TypePtr, HistoryError> {
@@ -144,79 +139,108 @@ fn properties() -> Result<WriterProperties, HistoryError> {
     Ok(builder.build())
 }
 
-/// Buffers for one column of one row group, used again and again.
-#[derive(Default)]
-struct Scratch {
-    ints: Vec<i32>,
-    longs: Vec<i64>,
-    doubles: Vec<f64>,
-    levels: Vec<i16>,
+/// The columns of one row group.
+struct Group {
+    device: Vec<i32>,
+    metric: Vec<i32>,
+    table: Vec<i32>,
+    ts: Vec<i64>,
+    /// Those that are not NULL.
+    num: Vec<f64>,
+    /// 1 where the number is not NULL.
+    num_levels: Vec<i16>,
+    text: Vec<ByteArray>,
+    text_levels: Vec<i16>,
+    quality: Vec<i32>,
+    arrival: Vec<i64>,
 }
 
-type Group<'a> = SerializedRowGroupWriter<'a, Vec<u8>>;
-
-impl Scratch {
-    fn codes(&mut self, group: &mut Group<'_>, codes: &[u32], chosen: &[u32]) -> Result<(), HistoryError> {
-        self.ints.clear();
-        self.ints.extend(chosen.iter().map(|&row| codes[row as usize] as i32));
-        write::<Int32Type>(group, &self.ints, None)
-    }
-
-    fn bytes(&mut self, group: &mut Group<'_>, bytes: &[u8], chosen: &[u32]) -> Result<(), HistoryError> {
-        self.ints.clear();
-        self.ints.extend(chosen.iter().map(|&row| i32::from(bytes[row as usize])));
-        write::<Int32Type>(group, &self.ints, None)
-    }
-
-    fn times(&mut self, group: &mut Group<'_>, times: &[i64], chosen: &[u32]) -> Result<(), HistoryError> {
-        self.longs.clear();
-        self.longs.extend(chosen.iter().map(|&row| times[row as usize]));
-        write::<Int64Type>(group, &self.longs, None)
-    }
-
-    fn numbers(
-        &mut self,
-        group: &mut Group<'_>,
-        rows: &Rows,
-        chosen: &[u32],
-        dense: bool,
-    ) -> Result<(), HistoryError> {
-        self.doubles.clear();
-        if dense {
-            self.doubles.extend(chosen.iter().map(|&row| rows.num[row as usize]));
-            return write::<DoubleType>(group, &self.doubles, None);
+impl Group {
+    fn new(rows: usize) -> Self {
+        Group {
+            device: Vec::with_capacity(rows),
+            metric: Vec::with_capacity(rows),
+            table: Vec::with_capacity(rows),
+            ts: Vec::with_capacity(rows),
+            num: Vec::with_capacity(rows),
+            num_levels: Vec::with_capacity(rows),
+            text: Vec::new(),
+            text_levels: Vec::with_capacity(rows),
+            quality: Vec::with_capacity(rows),
+            arrival: Vec::with_capacity(rows),
         }
-        self.levels(&rows.num_mask, chosen);
-        let valid = chosen.iter().filter(|&&row| rows.num_mask.is_valid(row as usize));
-        self.doubles.extend(valid.map(|&row| rows.num[row as usize]));
-        write::<DoubleType>(group, &self.doubles, Some(&self.levels))
     }
 
-    fn texts(&mut self, group: &mut Group<'_>, rows: &Rows, chosen: &[u32]) -> Result<(), HistoryError> {
-        self.levels(&rows.text.mask, chosen);
-        let valid = chosen.iter().filter(|&&row| rows.text.mask.is_valid(row as usize));
-        let texts: Vec<ByteArray> =
-            valid.map(|&row| ByteArray::from(rows.text.get(row as usize).to_vec())).collect();
-        write::<ByteArrayType>(group, &texts, Some(&self.levels))
+    #[inline]
+    fn push(&mut self, row: &Row, text: Option<&[u8]>) {
+        self.device.push(row.device as i32);
+        self.metric.push(row.metric as i32);
+        self.table.push(row.table as i32);
+        self.ts.push(row.ts);
+        if row.has_num {
+            self.num.push(row.num);
+        }
+        self.num_levels.push(i16::from(row.has_num));
+        self.text_levels.push(i16::from(text.is_some()));
+        if let Some(text) = text {
+            self.text.push(ByteArray::from(text.to_vec()));
+        }
+        self.quality.push(i32::from(row.quality));
+        self.arrival.push(row.arrival);
     }
 
-    fn levels(&mut self, mask: &Mask, chosen: &[u32]) {
-        self.levels.clear();
-        match mask {
-            Mask::All(_) => self.levels.resize(chosen.len(), 1),
-            Mask::None(_) => self.levels.resize(chosen.len(), 0),
-            Mask::Each(each) => self.levels.extend(chosen.iter().map(|&row| i16::from(each[row as usize]))),
+    /// Writes the rows as a row group, adds them to the extent and starts again.
+    fn write(&mut self, file: &mut Writer, dense: bool, extent: &mut Extent) -> Result<(), HistoryError> {
+        let mut group = file.next_row_group()?;
+        let num_levels = (!dense).then_some(self.num_levels.as_slice());
+        write::<Int32Type>(&mut group, &self.device, None)?;
+        write::<Int32Type>(&mut group, &self.metric, None)?;
+        write::<Int32Type>(&mut group, &self.table, None)?;
+        write::<Int64Type>(&mut group, &self.ts, None)?;
+        write::<DoubleType>(&mut group, &self.num, num_levels)?;
+        write::<ByteArrayType>(&mut group, &self.text, Some(&self.text_levels))?;
+        write::<Int32Type>(&mut group, &self.quality, None)?;
+        write::<Int64Type>(&mut group, &self.arrival, None)?;
+        group.close()?;
+        self.extend(extent);
+        for codes in [&mut self.device, &mut self.metric, &mut self.table, &mut self.quality] {
+            codes.clear();
+        }
+        self.ts.clear();
+        self.arrival.clear();
+        self.num.clear();
+        self.text.clear();
+        self.num_levels.clear();
+        self.text_levels.clear();
+        Ok(())
+    }
+
+    fn extend(&self, extent: &mut Extent) {
+        extent.rows += self.device.len() as u64;
+        for &ts in &self.ts {
+            extent.min_ts = extent.min_ts.min(ts);
+            extent.max_ts = extent.max_ts.max(ts);
+        }
+        for &arrival in &self.arrival {
+            extent.min_arrival = extent.min_arrival.min(arrival);
+            extent.max_arrival = extent.max_arrival.max(arrival);
+        }
+        for &device in &self.device {
+            extent.min_device = extent.min_device.min(device as u32);
+            extent.max_device = extent.max_device.max(device as u32);
         }
     }
 }
+
+type Writer = SerializedFileWriter<Vec<u8>>;
 
 fn write<T: DataType>(
-    group: &mut Group<'_>,
+    group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
     values: &[T::T],
     levels: Option<&[i16]>,
 ) -> Result<(), HistoryError> {
     let Some(mut column) = group.next_column()? else {
-        return Err(parquet::errors::ParquetError::General("more columns than the schema has".into()).into());
+        return Err(ParquetError::General("more columns than the schema has".into()).into());
     };
     column.typed::<T>().write_batch(values, levels, None)?;
     column.close()?;

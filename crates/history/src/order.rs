@@ -1,84 +1,165 @@
-//! The order of rows in a file: by device, metric, table, then event time; equal ones by arrival, first kept.
+//! The order of rows in a file: by device, metric, table, then event time. Of exact duplicates (all four equal) the
+//! first to arrive stays.
+//!
+//! Rows come interleaved from thousands of devices. They are brought together by device with one counting sort, in
+//! which each record is moved once; what remains is local to a device and in the nearest cache.
 
-use crate::rows::Rows;
-
-/// The row numbers in file order, without exact duplicates (device, metric, table, ts), of which the first
-/// to arrive stays.
-///
-/// Codes are small integers, so series are brought together by counting sorts, which are stable; within a
-/// series rows are nearly always in the order of time already, which is checked before sorting.
-pub(crate) fn file_order(rows: &Rows) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..rows.len() as u32).collect();
-    let mut spare = Vec::new();
-    for codes in [&rows.table, &rows.metric, &rows.device] {
-        counting_sort(codes, &mut order, &mut spare);
-    }
-    sort_times(rows, &mut order);
-    drop_duplicates(rows, &mut order);
-    order
-}
+use crate::error::HistoryError;
+use crate::rows::{Reading, Row, Rows};
+use crate::tail::Part;
 
 /// Beyond so many counters per row a comparison sort is cheaper than counting.
-const MAX_COUNTERS_PER_ROW: usize = 4;
+const COUNTERS_PER_ROW: usize = 4;
+/// A device with more series than this is sorted by comparison.
+const MAX_SERIES: usize = 64;
 
-fn counting_sort(codes: &[u32], order: &mut Vec<u32>, spare: &mut Vec<u32>) {
-    let (mut least, mut most) = (u32::MAX, 0);
-    for &code in codes {
-        least = least.min(code);
-        most = most.max(code);
+/// The rows of some parts for which `keep` says so, together by device, in the order of arrival within.
+pub(crate) fn by_device(parts: &[Part], keep: impl Fn(&Reading<'_>) -> bool) -> Result<Rows, HistoryError> {
+    let (mut least, mut most, mut count) = (u32::MAX, 0, 0);
+    for part in parts {
+        part.for_each(|reading| {
+            if keep(&reading) {
+                least = least.min(reading.device);
+                most = most.max(reading.device);
+                count += 1;
+            }
+        })?;
     }
-    if least >= most {
-        return;
+    if count == 0 {
+        return Ok(Rows::default());
     }
     let span = (most - least) as usize + 1;
-    if span > codes.len().saturating_mul(MAX_COUNTERS_PER_ROW).max(1024) {
-        order.sort_by_key(|&row| codes[row as usize]);
-        return;
+    if span > count * COUNTERS_PER_ROW + 1024 {
+        return by_comparison(parts, keep);
     }
-    let mut next = vec![0u32; span];
-    for &code in codes {
-        next[(code - least) as usize] += 1;
+    let mut next = vec![0; span];
+    for part in parts {
+        part.for_each(|reading| {
+            if keep(&reading) {
+                next[(reading.device - least) as usize] += 1;
+            }
+        })?;
     }
-    let mut start = 0;
+    let mut start = 0usize;
     for slot in &mut next {
         start += std::mem::replace(slot, start);
     }
-    spare.clear();
-    spare.resize(order.len(), 0);
-    for &row in order.iter() {
-        let slot = &mut next[(codes[row as usize] - least) as usize];
-        spare[*slot as usize] = row;
-        *slot += 1;
+    let mut rows = Rows::blank(count);
+    for part in parts {
+        part.for_each(|reading| {
+            if keep(&reading) {
+                let slot = &mut next[(reading.device - least) as usize];
+                rows.put(*slot, &reading);
+                *slot += 1;
+            }
+        })?;
     }
-    std::mem::swap(order, spare);
+    Ok(rows)
 }
 
-fn same_series(rows: &Rows, a: u32, b: u32) -> bool {
-    let (a, b) = (a as usize, b as usize);
-    rows.device[a] == rows.device[b] && rows.metric[a] == rows.metric[b] && rows.table[a] == rows.table[b]
-}
-
-fn sort_times(rows: &Rows, order: &mut [u32]) {
-    let mut start = 0;
-    while start < order.len() {
-        let mut end = start + 1;
-        let mut sorted = true;
-        let mut last = rows.ts[order[start] as usize];
-        while end < order.len() && same_series(rows, order[start], order[end]) {
-            let ts = rows.ts[order[end] as usize];
-            sorted &= last <= ts;
-            last = ts;
-            end += 1;
-        }
-        if !sorted {
-            order[start..end].sort_by_key(|&row| rows.ts[row as usize]);
-        }
-        start = end;
+fn by_comparison(parts: &[Part], keep: impl Fn(&Reading<'_>) -> bool) -> Result<Rows, HistoryError> {
+    let mut rows = Rows::default();
+    for part in parts {
+        part.for_each(|reading| {
+            if keep(&reading) {
+                rows.push(&reading);
+            }
+        })?;
     }
+    rows.as_mut_slice().sort_by_key(|row| row.device);
+    Ok(rows)
 }
 
-fn drop_duplicates(rows: &Rows, order: &mut Vec<u32>) {
-    order.dedup_by(|later, first| {
-        rows.ts[*later as usize] == rows.ts[*first as usize] && same_series(rows, *later, *first)
-    });
+/// Gives rows that are together by device to `emit` in the order of a file, without duplicates.
+pub(crate) fn in_file_order(
+    rows: &[Row],
+    mut emit: impl FnMut(&Row) -> Result<(), HistoryError>,
+) -> Result<(), HistoryError> {
+    let mut sorter = DeviceSorter::default();
+    for of_device in rows.chunk_by(|a, b| a.device == b.device) {
+        let mut last = None;
+        for &index in sorter.sort(of_device) {
+            let row = &of_device[index as usize];
+            let key = (row.series(), row.ts);
+            if last != Some(key) {
+                emit(row)?;
+            }
+            last = Some(key);
+        }
+    }
+    Ok(())
+}
+
+/// Sorts the rows of one device by series and time; keeps its buffers for the next device.
+#[derive(Default)]
+struct DeviceSorter {
+    /// The series met, and how many rows each has.
+    series: Vec<((u32, u32), u32)>,
+    /// Per row, which of them.
+    which: Vec<u32>,
+    order: Vec<u32>,
+}
+
+impl DeviceSorter {
+    fn sort(&mut self, rows: &[Row]) -> &[u32] {
+        if self.count_series(rows) {
+            self.place(rows);
+        } else {
+            self.order.clear();
+            self.order.extend(0..rows.len() as u32);
+            self.order.sort_by_key(|&row| (rows[row as usize].series(), rows[row as usize].ts));
+        }
+        &self.order
+    }
+
+    /// False if there are too many. A device sends its metrics in the same order again and again, so the series
+    /// after the last one is tried first.
+    fn count_series(&mut self, rows: &[Row]) -> bool {
+        self.series.clear();
+        self.which.clear();
+        let mut guess = 0;
+        for row in rows {
+            let series = row.series();
+            if self.series.get(guess).is_none_or(|(known, _)| *known != series) {
+                guess = match self.series.iter().position(|(known, _)| *known == series) {
+                    Some(index) => index,
+                    None if self.series.len() == MAX_SERIES => return false,
+                    None => {
+                        self.series.push((series, 0));
+                        self.series.len() - 1
+                    }
+                };
+            }
+            self.series[guess].1 += 1;
+            self.which.push(guess as u32);
+            guess = if guess + 1 < self.series.len() { guess + 1 } else { 0 };
+        }
+        true
+    }
+
+    fn place(&mut self, rows: &[Row]) {
+        let mut by_name = [0usize; MAX_SERIES];
+        let by_name = &mut by_name[..self.series.len()];
+        by_name.iter_mut().enumerate().for_each(|(index, slot)| *slot = index);
+        by_name.sort_unstable_by_key(|&index| self.series[index].0);
+        let mut next = [0u32; MAX_SERIES];
+        let mut start = 0;
+        for &index in by_name.iter() {
+            next[index] = start;
+            start += self.series[index].1;
+        }
+        self.order.clear();
+        self.order.resize(rows.len(), 0);
+        for (row, &series) in self.which.iter().enumerate() {
+            let slot = &mut next[series as usize];
+            self.order[*slot as usize] = row as u32;
+            *slot += 1;
+        }
+        for (series, &end) in self.series.iter().zip(&next) {
+            let run = &mut self.order[(end - series.1) as usize..end as usize];
+            if !run.is_sorted_by_key(|&row| rows[row as usize].ts) {
+                run.sort_by_key(|&row| rows[row as usize].ts);
+            }
+        }
+    }
 }
