@@ -82,7 +82,21 @@ KINDS: Final[dict[str, ErrorKind]] = {
     "scope-missing": ErrorKind(403, "The token does not allow this"),
     "session-invalid": ErrorKind(401, "The session is over"),
     "csrf-invalid": ErrorKind(403, "The request did not come from the page"),
-    # everything else that is native
+    # requests
+    "request-invalid": ErrorKind(400, "The request is not usable"),
+    "path-unknown": ErrorKind(404, "There is nothing at this address"),
+    "method-not-allowed": ErrorKind(405, "The address does not know this method"),
+    "token-missing": ErrorKind(401, "No token was given"),
+    "command-timeout": ErrorKind(504, "The device has not answered"),
+    "api-port-taken": ErrorKind(500, "The API cannot listen on its address"),
+    # native
+    "listener-unavailable": ErrorKind(500, "An MQTT listener cannot use its address"),
+    "system-refused": ErrorKind(500, "The operating system refused what the gateway needs"),
+    "sessions-checkpoint": ErrorKind(500, "The sessions' checkpoint cannot be used"),
+    "log-unreadable": ErrorKind(500, "The log cannot be read"),
+    "log-full": ErrorKind(503, "The log takes nothing more"),
+    "invalid-argument": ErrorKind(422, "A topic or a role is not valid"),
+    "hub-stopped": ErrorKind(503, "The gateway is stopping"),
     "native-failed": ErrorKind(500, "The native gateway failed"),
 }
 

@@ -1,7 +1,7 @@
 """What records of commands and of their results in the log do to the registry.
 
-A command is JSON on `devices/{device}/commands/{id}`: `name`, `parameters` (any JSON), `deadline` (microseconds UTC or
-null), `issuer`. Its result is JSON on `…/{id}/result` by the device or by who speaks for it: `status` ("running",
+A command is JSON on `devices/{device}/commands/{id}`: `id`, `name`, `parameters` (any JSON), `deadline` (microseconds
+UTC or null), and `issuer` (an operator) or `rule`. Its result is JSON on `…/{id}/result` by the device or by who speaks for it: `status` ("running",
 "succeeded" or "failed") and `output` (any JSON).
 """
 

@@ -67,8 +67,8 @@ class Commands:
         await self._database.read(lambda c: device_rows.get(c, device))
         now_us = self._clock.now_us()
         deadline_us = now_us + self._default_deadline_us() if deadline_us is None else deadline_us
-        payload = _payload(name, parameters, issuer, deadline_us, now_us)
         command = secrets.token_hex(16)
+        payload = _payload(command, name, parameters, issuer, deadline_us=deadline_us, now_us=now_us)
         offset = await native.call(
             self._gateway.publish,
             command_topic(device, command),
@@ -124,14 +124,14 @@ class Sweeper:
         return await database.write(lambda c: rows.expire(c, now_us))
 
 
-def _payload(name: str, parameters: Any, issuer: str, deadline_us: int, now_us: int) -> bytes:
+def _payload(command: str, name: str, parameters: Any, issuer: str, *, deadline_us: int, now_us: int) -> bytes:
     why = ""
     if not name or len(name) > 128 or not name.isprintable():
         why = "its name has 1 to 128 printable characters"
     elif deadline_us <= now_us:
         why = "its deadline has passed already"
     else:
-        members = {"name": name, "parameters": parameters, "deadline": deadline_us, "issuer": issuer}
+        members = {"id": command, "name": name, "parameters": parameters, "deadline": deadline_us, "issuer": issuer}
         try:
             payload = json.dumps(members, allow_nan=False, ensure_ascii=False).encode()
         except (TypeError, ValueError) as error:

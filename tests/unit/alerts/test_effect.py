@@ -18,7 +18,7 @@ from mohhos.storage.projection import apply
 pytestmark = pytest.mark.anyio
 
 
-def event(name: str, state: str = "raise", **members: Any) -> dict[str, Any]:
+def event(name: str, state: Any = "raise", **members: Any) -> dict[str, Any]:
     return {
         "id": name,
         "rule": "hot",
@@ -69,6 +69,11 @@ async def test_a_raise_opens_an_alert(log: Log, alerts: Alerts) -> None:
     assert (alert.state, alert.severity, alert.occurrences) == (AlertState.OPEN, Severity.WARNING, 1)
     assert (alert.rule, alert.device, alert.message, alert.num) == ("hot", "a", "message of e1", 81.5)
     assert (alert.opened_us, alert.last_us) == (1_000, 1_000)
+
+
+async def test_an_alert_may_concern_no_device(log: Log, alerts: Alerts) -> None:
+    await log.add(event("e1", device=None))
+    assert (await alerts.get("e1")).device == ""
 
 
 async def test_a_repeated_raise_counts_up_and_says_what_is_now(log: Log, alerts: Alerts) -> None:

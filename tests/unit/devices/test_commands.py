@@ -189,5 +189,5 @@ def test_a_command_that_is_not_usable_is_refused_before_it_is_sent(
     name: str, parameters: Any, deadline_us: int
 ) -> None:
     with pytest.raises(MohhosError) as caught:
-        _payload(name, parameters, "anna", deadline_us, now_us=1)
+        _payload("c1", name, parameters, "anna", deadline_us=deadline_us, now_us=1)
     assert caught.value.code == "command-invalid"
