@@ -1,7 +1,9 @@
 //! A host that records what a session asks of it, and a client's side to feed it.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use mohhos_mqtt::packet::{Ack, Connect, Publish, Subscribe, SubscribeBuf, Subscription, Unsubscribe, decode};
+use mohhos_mqtt::packet::{
+    Ack, Connect, Publish, Subscribe, SubscribeBuf, Subscription, Unsubscribe, decode,
+};
 use mohhos_mqtt::session::{
     Accept, Close, Delivered, Delivery, Effects, Limits, Ready, Session, SessionState, Verdict, Will,
 };
@@ -239,7 +241,9 @@ pub fn describe(packet: &Packet<'_>) -> String {
         format!("{name} {} {}{reason}", ack.packet_id, ack.code.text())
     };
     match packet {
-        Packet::ConnAck(p) => format!("CONNACK {} present={} {:?}", p.code.text(), p.session_present, p.properties),
+        Packet::ConnAck(p) => {
+            format!("CONNACK {} present={} {:?}", p.code.text(), p.session_present, p.properties)
+        }
         Packet::Publish(p) => {
             let dup = if p.dup { " dup" } else { "" };
             let payload = String::from_utf8_lossy(p.payload);
