@@ -114,7 +114,7 @@ impl BatchBuilder {
         self.metric.get(row..).unwrap_or_default()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push_number(&mut self, metric: u32, num: f64) {
         self.metric.push(metric);
         self.num.push(num);
@@ -162,11 +162,19 @@ impl BatchBuilder {
     }
 }
 
-/// One value per row.
-fn spread<T: Clone>(spans: &[Span], rows: usize, value: impl Fn(&Span) -> T) -> Vec<T> {
+/// One value per row. Often it is the same for all (quality, table), and then the spans are read once.
+fn spread<T: Copy + PartialEq + Default>(spans: &[Span], rows: usize, value: impl Fn(&Span) -> T) -> Vec<T> {
+    let first = spans.first().map(&value).unwrap_or_default();
+    if spans.iter().all(|span| value(span) == first) {
+        return vec![first; rows];
+    }
     let mut column = Vec::with_capacity(rows);
     for span in spans {
-        column.resize(span.end, value(span));
+        let value = value(span);
+        // Most spans are of few rows, for which a loop is faster than `resize`.
+        for _ in column.len()..span.end {
+            column.push(value);
+        }
     }
     column
 }

@@ -18,6 +18,8 @@ use crate::message::{Arrivals, Message};
 use crate::sink::Time;
 
 const MICROS: i64 = 1_000_000;
+/// 2⁵³: up to here all integers are doubles.
+const EXACT: f64 = 9_007_199_254_740_992.0;
 /// 0001-01-01T00:00:00Z, in microseconds.
 const FIRST_US: i64 = -62_135_596_800 * MICROS;
 /// 9999-12-31T23:59:59.999999Z.
@@ -72,7 +74,10 @@ pub(crate) fn from_number(number: f64, written: &[u8]) -> Option<i64> {
         m if m < 9.2e18 => (1, 1000),
         _ => return None,
     };
-    let us = match whole(written) {
+    // Below 2⁵³ the double says exactly whether it is whole; above, what is written does.
+    let exact = number as i64;
+    let exact = (magnitude < EXACT && exact as f64 == number).then_some(exact);
+    let us = match exact.or_else(|| whole(written)) {
         Some(whole) => whole.checked_mul(factor)?.div_euclid(divisor),
         None => (number * factor as f64 / divisor as f64).round() as i64,
     };

@@ -1,5 +1,7 @@
 //! What must hold for any input: exact values, no panic, the same verdict as `serde_json`, all or nothing.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests: clippy knows only the test functions themselves")]
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 

@@ -82,7 +82,14 @@ impl<'a, S: Sink> Object<'a, '_, S> {
     /// A member that was not expected.
     #[inline(never)]
     fn other_member(&mut self, at: usize) -> Result<(), DecodeError> {
-        let name = self.scan.name()?;
+        // Most often it is the time, which need not be read like any name.
+        let time = TIMES
+            .iter()
+            .find(|time| self.scan.peek() == Some(b'"') && self.scan.take_known_name(time.as_bytes()));
+        let name = match time {
+            Some(time) => Cow::Borrowed(*time),
+            None => self.scan.name()?,
+        };
         self.scan.expect(b':', Reason::ExpectedColon)?;
         if is_time(name.as_bytes()) && !self.sink.claims(&name) {
             self.time_member()
@@ -213,7 +220,9 @@ fn reading<'r>(name: Name<'r>, value: Value<'r>) -> Reading<'r> {
     Reading { name, value, time: None, unit: "" }
 }
 
-/// Is this a member that gives the time?
+/// The members that give the time.
+const TIMES: [&str; 3] = ["ts", "timestamp", "time"];
+
 #[inline]
 fn is_time(name: &[u8]) -> bool {
     matches!(name, b"ts" | b"time" | b"timestamp")

@@ -40,10 +40,12 @@ impl<'a> Scan<'a> {
     #[inline]
     pub(crate) fn next_token(&mut self) -> Option<u8> {
         loop {
-            match self.peek() {
-                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
-                other => return other,
+            let byte = self.peek()?;
+            // No token begins with a byte up to the blank: one comparison in the usual case of no white space.
+            if byte > b' ' || !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+                return Some(byte);
             }
+            self.at += 1;
         }
     }
 
