@@ -30,6 +30,7 @@ from mohhos.hub import native
 from mohhos.hub.broadcast import Broadcast
 from mohhos.hub.directory import Directory
 from mohhos.hub.events import EventPump
+from mohhos.hub.flow import FlowMeter
 from mohhos.identity import gateway_key
 from mohhos.identity.applications import Applications
 from mohhos.identity.gateway_key import GatewayKey
@@ -40,6 +41,7 @@ from mohhos.model import Scope
 from mohhos.storage.backup import REGISTRY, Backup
 from mohhos.storage.database import Database
 from mohhos.storage.projection import Projection
+from mohhos.stream.rules import RuleRegistry
 
 __all__ = ["GatewayApp", "Registry", "open_registry", "prepare_data_dir", "running"]
 
@@ -113,6 +115,8 @@ class GatewayApp:
         self.broadcast = Broadcast()
         self.presence = Presence(database, clock, self.broadcast)
         self.events = EventPump(self.presence.note, self.broadcast)
+        self.flow = FlowMeter(gateway, clock)
+        self.rules = RuleRegistry(database, clock, gateway, self.broadcast)
         self.alerts = Alerts(database, clock, self.broadcast)
         self.projection = Projection("registry", database, [AlertEffect(), CommandEffect()], self.broadcast)
         self.commands = Commands(
@@ -137,7 +141,8 @@ class GatewayApp:
         await registry.applications.put_all()
         await self.presence.nobody_is_connected()
         await self.projection.hold(self.gateway)
-        _log.info("%d devices are registered", devices)
+        rules = await self.rules.deploy_all()
+        _log.info("%d devices are registered, %d rules run", devices, rules)
 
     async def _first_operator(self) -> None:
         """A gateway without any operator gets one, whose token is shown once."""
@@ -195,6 +200,7 @@ async def _tasks(app: GatewayApp) -> AsyncIterator[None]:
             group.create_task(app.events.run(app.gateway), name="events"),
             group.create_task(app.projection.run(app.gateway), name="projection"),
             group.create_task(app.commands.run(), name="deadlines"),
+            group.create_task(app.flow.run(), name="flow"),
         ]
         try:
             yield

@@ -137,12 +137,11 @@ CREATE INDEX commands_by_device ON commands (device, seq);
 CREATE INDEX commands_queued ON commands (device) WHERE state = 'queued';
 CREATE INDEX commands_pending ON commands (deadline_us) WHERE state IN ('queued', 'sent', 'delivered');
 
--- Rules as they were written, and the tables that they declare. Owned by mohhos.stream.
+-- Rules as they were written. Owned by mohhos.stream.
 CREATE TABLE rules (
     name       TEXT    NOT NULL PRIMARY KEY,
     version    INTEGER NOT NULL,
     sql        TEXT    NOT NULL,
-    enabled    INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
     created_us INTEGER NOT NULL,
     updated_us INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
