@@ -10,6 +10,7 @@ from mohhos.api.problems import responses
 from mohhos.api.services import ServicesOf
 from mohhos.api.times import iso
 from mohhos.api.views import application_view, operator_view, role_view
+from mohhos.errors import MohhosError
 from mohhos.model import Session
 
 router = APIRouter()
@@ -74,10 +75,15 @@ async def sign_in(body: SignInBody, services: ServicesOf, response: Response) ->
     return _session_view(session)
 
 
-@router.get("/session", tags=["session"], responses=responses(401))
-async def session(request: Request, services: ServicesOf, _: Read) -> dict[str, Any]:
-    """The session of the cookie that was sent."""
-    return _session_view(await services.sessions.get(request.cookies.get(COOKIE, "")))
+@router.get("/session", tags=["session"])
+async def session(request: Request, services: ServicesOf) -> dict[str, Any] | None:
+    """The session of the cookie that was sent, null if there is none: being signed out is an answer, no failure."""
+    try:
+        return _session_view(await services.sessions.get(request.cookies.get(COOKIE, "")))
+    except MohhosError as error:
+        if error.code != "session-invalid":
+            raise
+        return None
 
 
 @router.delete("/session", status_code=204, tags=["session"], responses=responses(401, 403))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from mohhos.api.times import iso
-from mohhos.model import Alarm, Alert, Application, Command, Device, Operator, Refusal, Role
+from mohhos.model import Alarm, Alert, Application, Command, Device, Operator, Refusal, Role, Rule
 
 __all__ = [
     "alarm_view",
@@ -14,6 +14,7 @@ __all__ = [
     "operator_view",
     "refusal_view",
     "role_view",
+    "rule_view",
 ]
 
 
@@ -124,3 +125,21 @@ def refusal_view(refusal: Refusal) -> dict[str, Any]:
 def alarm_view(alarm: Alarm) -> dict[str, Any]:
     """A condition of the gateway itself."""
     return {"code": alarm.code, "message": alarm.message, "since": iso(alarm.since_us)}
+
+
+def rule_view(rule: Rule) -> dict[str, Any]:
+    """A rule with its text and how it runs."""
+    return {
+        "name": rule.name,
+        "version": rule.version,
+        "sql": rule.sql,
+        "state": rule.state,
+        "error": rule.error,
+        "rows_in": rule.rows_in,
+        "rows_out": rule.rows_out,
+        "late": rule.late,
+        "state_bytes": rule.state_bytes,
+        "last_output": iso(rule.last_output_us),
+        "created": iso(rule.created_us),
+        "updated": iso(rule.updated_us),
+    }

@@ -31,8 +31,7 @@ export async function call(method, path, body) {
 export const get = (path) => call("GET", path);
 
 export async function currentSession() {
-  // The page asks this first and a 401 is an answer, not a failure: HEAD of the session would look the same.
-  const session = await get("/session").catch(() => null);
+  const session = await get("/session");
   csrf = session?.csrf ?? "";
   return session;
 }
