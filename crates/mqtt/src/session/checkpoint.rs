@@ -35,7 +35,8 @@ impl std::error::Error for ImportError {}
 
 impl SessionState {
     /// Appends the state as of the position `committed` of the log. Steps with a token beyond it are left out: if
-    /// they become durable, the `replay_` methods bring them back; if not, they have not happened.
+    /// they become durable, the `replay_` methods bring them back; if not, they have not happened. All deliveries in
+    /// flight are there, reserved or sent, so that their packet ids are as durable as these bytes.
     pub fn export(&self, committed: u64, out: &mut Vec<u8>) {
         out.push(FORMAT);
         let Some(inner) = self.get() else {

@@ -102,8 +102,9 @@ impl Session {
         usize::from(self.client_window.min(self.limits.max_inflight.max(1)).saturating_sub(used))
     }
 
-    /// The first delivery of an earlier connection that has to be sent again now, if there is one and the window has
-    /// room for it.
+    /// The first delivery of an earlier connection that has to be sent (again) now, if there is one and the window has
+    /// room for it. One that was reserved and never sent is named, too: the host sees to it that its reservation is
+    /// durable before it delivers it.
     pub fn next_resend(&self) -> Option<u64> {
         if self.stage != Stage::Open || self.resend_room() == 0 {
             return None;

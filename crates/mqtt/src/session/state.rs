@@ -85,21 +85,16 @@ impl SessionState {
             QoS::AtLeastOnce => Phase::AtLeastOnce,
             QoS::ExactlyOnce => Phase::ExactlyOnce,
         };
-        let outbound = &mut self.make().outbound;
-        if packet_id != 0
-            && outbound.by_delivery(delivery).is_none()
-            && outbound.by_packet(packet_id).is_none()
-        {
-            outbound.restore(InFlight {
-                delivery,
-                token: 0,
-                packet_id,
-                phase,
-                wire: Wire::Resend,
-                dup: true,
-                queued: false,
-            });
+        if packet_id == 0 {
+            return;
         }
+        let outbound = &mut self.make().outbound;
+        // The latest reservation holds: whoever had the id before was given up without a record.
+        while let Some(at) = outbound.by_packet(packet_id).or_else(|| outbound.by_delivery(delivery)) {
+            outbound.remove(at);
+        }
+        let wire = Wire::Resend;
+        outbound.restore(InFlight { delivery, token: 0, packet_id, phase, wire, dup: true, queued: false });
     }
 
     /// The log says: the client has received this QoS 2 delivery.
