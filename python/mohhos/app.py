@@ -118,7 +118,14 @@ class GatewayApp:
         self.flow = FlowMeter(gateway, clock)
         self.rules = RuleRegistry(database, clock, gateway, self.broadcast)
         self.alerts = Alerts(database, clock, self.broadcast)
-        self.projection = Projection("registry", database, [AlertEffect(), CommandEffect()], self.broadcast)
+        self.projection = Projection(
+            "registry",
+            database,
+            [AlertEffect(), CommandEffect()],
+            self.broadcast,
+            conditions=self.events.conditions,
+            clock=clock,
+        )
         self.commands = Commands(
             database,
             clock,
@@ -207,6 +214,8 @@ async def _tasks(app: GatewayApp) -> AsyncIterator[None]:
         finally:
             for task in tasks:
                 task.cancel()
+            with contextlib.suppress(MohhosError):
+                await app.presence.flush()
 
 
 @contextlib.asynccontextmanager

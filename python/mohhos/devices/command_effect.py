@@ -1,8 +1,8 @@
 """What records of commands and of their results in the log do to the registry.
 
 A command is JSON on `devices/{device}/commands/{id}`: `id`, `name`, `parameters` (any JSON), `deadline` (microseconds
-UTC or null), and `issuer` (an operator) or `rule`. Its result is JSON on `…/{id}/result` by the device or by who speaks for it: `status` ("running",
-"succeeded" or "failed") and `output` (any JSON).
+UTC or null), and `issuer` (an operator) or `rule`. Its result is JSON on `…/{id}/result`, by the device or by who
+speaks for it: `status` ("running", "succeeded" or "failed") and `output` (any JSON).
 """
 
 import json

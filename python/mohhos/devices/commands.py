@@ -97,7 +97,8 @@ class Commands:
             await pause(SWEEP_S)
             try:
                 expired = await sweeper.sweep(self._database)
-            except MohhosError as error:
+            except Exception as error:
+                # Tried again in a second; the registry's state is told by the projection, which meets it first.
                 _log.error("deadlines of commands were not looked at: %s", error)
             else:
                 self._broadcast.publish(Notice("command", command) for command in expired)

@@ -23,7 +23,8 @@ _log = logging.getLogger(__name__)
 class EventPump:
     """Reads native events until cancelled.
 
-    `presence` gets what tells whether devices are there, in the order in which it happened; the rest is kept here.
+    `presence` gets what tells whether devices are there, in the order in which it happened, and an empty list when
+    nothing did; the rest is kept here.
     """
 
     def __init__(self, presence: Callable[[Sequence["Event"]], Awaitable[None]], broadcast: Broadcast) -> None:
@@ -34,13 +35,15 @@ class EventPump:
         self.rule_failures = RuleFailures()
 
     async def run(self, gateway: "Gateway") -> None:
-        """Handles events until cancelled; a failure is logged and does not end it."""
+        """Handles events until cancelled; a failure is logged and does not end it, nor the gateway."""
         while True:
             events = await native.call(gateway.next_events, BATCH, WAIT_MS)
             try:
                 await self.handle(events)
             except MohhosError as error:
                 _log.error("%d events of the hub were not noted: %s", len(events), error)
+            except Exception:
+                _log.exception("%d events of the hub were not noted", len(events))
 
     async def handle(self, events: Sequence["Event"]) -> None:
         """Handles one batch. Raises what `presence` raises, after everything else was handled."""
@@ -58,8 +61,7 @@ class EventPump:
                     self._alarm(event)
                 case other:
                     _log.warning("the hub reports %r, which this version does not know", other)
-        if presence:
-            await self._presence(presence)
+        await self._presence(presence)
 
     def _alarm(self, event: "Event") -> None:
         code = event["code"]

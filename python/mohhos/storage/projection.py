@@ -10,9 +10,11 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
+from mohhos.clock import Clock
 from mohhos.errors import MohhosError
 from mohhos.hub import native
 from mohhos.hub.broadcast import Broadcast
+from mohhos.hub.current import Conditions
 from mohhos.hub.topics import levels_match
 from mohhos.model import Notice
 from mohhos.storage.database import Database
@@ -25,6 +27,7 @@ __all__ = ["Effect", "Projection", "apply"]
 BATCH: Final = 2_000
 WAIT_MS: Final = 500
 RETRY_S: Final = 1.0
+BEHIND: Final = "projection-behind"
 _log = logging.getLogger(__name__)
 
 
@@ -75,8 +78,19 @@ def apply(
 class Projection:
     """The task that follows the log and applies effects."""
 
-    def __init__(self, name: str, database: Database, effects: Sequence[Effect], broadcast: Broadcast) -> None:
+    def __init__(
+        self,
+        name: str,
+        database: Database,
+        effects: Sequence[Effect],
+        broadcast: Broadcast,
+        *,
+        conditions: Conditions,
+        clock: Clock,
+    ) -> None:
         self.name = name
+        self._conditions = conditions
+        self._clock = clock
         self._database = database
         self._effects = effects
         self._prefixes = sorted({prefix for effect in effects for prefix in effect.prefixes})
@@ -95,18 +109,22 @@ class Projection:
         await native.call(gateway.hold_log, self.name, self._applied)
 
     async def run(self, gateway: "Gateway", pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        """Follows the log until cancelled. A registry that takes no writes is tried again; the log holds the rest."""
+        """Follows the log until cancelled. What fails is tried again, told as a condition; the log holds it."""
         await self.hold(gateway)
-        failing = ""
         while True:
             try:
                 await self._step(gateway)
-                failing = ""
-            except MohhosError as error:
-                if str(error) != failing:
-                    failing = str(error)
-                    _log.error("alerts and commands are not up to date: %s", error)
+            except Exception as error:
+                self._failing(error)
                 await pause(RETRY_S)
+            else:
+                self._conditions.clear(BEHIND)
+
+    def _failing(self, error: Exception) -> None:
+        """Tells once that the registry falls behind. The gateway itself goes on: its data do not need the registry."""
+        if BEHIND not in {alarm.code for alarm in self._conditions.list()}:
+            _log.error("alerts and commands are not up to date", exc_info=error)
+        self._conditions.set(BEHIND, f"alerts and commands are not up to date: {error}", self._clock.now_us())
 
     async def _step(self, gateway: "Gateway") -> None:
         records, following = await native.call(gateway.read_log, self._applied, self._prefixes, BATCH)
@@ -127,7 +145,7 @@ class Projection:
                 await self._moved.wait_for(lambda: self._applied > offset)
         except TimeoutError:
             raise MohhosError(
-                "projection-behind",
+                BEHIND,
                 "The answer is not there yet",
                 f"the log has it, and the registry has not caught up within {timeout_s:g} s",
                 "Ask again in a moment; if it stays so, look at the disk with mohhos doctor",

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.support.clock import ManualClock
 
+from mohhos.devices import presence as module
 from mohhos.devices.presence import Presence, PresenceBatch
 from mohhos.devices.registry import DeviceRegistry
 from mohhos.hub.broadcast import Broadcast
@@ -67,10 +68,27 @@ async def test_the_last_of_several_events_in_one_batch_counts(registry: DeviceRe
 
 async def test_first_seen_goes_back_and_last_seen_forward_only(registry: DeviceRegistry, presence: Presence) -> None:
     await presence.note([{"kind": "seen", "devices": [("a", 50), ("a", 70), ("b", 5), ("nobody", 1)]}])
+    await presence.flush()
     await presence.note([{"kind": "seen", "devices": [("a", 60)]}])
+    await presence.flush()
     device = await registry.get("a")
     assert (device.first_seen_us, device.last_seen_us) == (50, 70)
     assert device.status is DeviceStatus.NEVER
+
+
+async def test_when_devices_were_seen_is_gathered_and_stored_now_and_then(
+    registry: DeviceRegistry, presence: Presence, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHUNK", 1)
+    clock.advance(29)
+    await presence.note([{"kind": "seen", "devices": [("a", 1), ("b", 2)]}])
+    assert (await registry.get("a")).last_seen_us is None
+    clock.advance(1)
+    await presence.note([])
+    assert [(await registry.get(name)).last_seen_us for name in ("a", "b")] == [1, 2]
+    await presence.note([{"kind": "seen", "devices": [("a", 5)]}])
+    await presence.note([])
+    assert (await registry.get("a")).last_seen_us == 1
 
 
 async def test_after_a_restart_nobody_is_online(

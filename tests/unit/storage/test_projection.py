@@ -5,12 +5,16 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.clock import ManualClock
 from tests.support.records import record
 
+from mohhos.errors import MohhosError
+from mohhos.hub.broadcast import Broadcast
+from mohhos.hub.current import Conditions
 from mohhos.model import Notice
 from mohhos.storage.database import Database, transaction
 from mohhos.storage.migrations import migrate
-from mohhos.storage.projection import apply, position
+from mohhos.storage.projection import Projection, apply, position
 
 if TYPE_CHECKING:
     from mohhos._native import LogRecord
@@ -74,3 +78,12 @@ def test_whatever_is_read_again_or_fails_every_record_counts_once(steps: list[tu
             assert fails
     assert seen(connection) == [r["offset"] for r in log if r["offset"] < position(connection, "p")]
     connection.close()
+
+
+async def test_who_waits_for_an_offset_is_told_when_the_registry_falls_behind(
+    database: Database, clock: ManualClock
+) -> None:
+    projection = Projection("p", database, [], Broadcast(), conditions=Conditions(), clock=clock)
+    with pytest.raises(MohhosError) as caught:
+        await projection.wait_applied(0, timeout_s=0)
+    assert caught.value.code == "projection-behind"
