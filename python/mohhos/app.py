@@ -140,10 +140,16 @@ class GatewayApp:
         )
 
     async def _put_everything(self) -> None:
-        """Tells the native gateway what it must know before it starts."""
+        """Tells the native gateway what it must know before it starts.
+
+        Raises MohhosError role-unknown for a listener whose anonymous role does not exist.
+        """
         registry = self.registry
         registry.directory.attach(self.gateway)
         await registry.roles.put_all()
+        for listener in self.config.mqtt.listeners:
+            if listener.anonymous_role:
+                await registry.roles.get(listener.anonymous_role)
         devices = await registry.devices.put_all()
         await registry.applications.put_all()
         await self.presence.nobody_is_connected()

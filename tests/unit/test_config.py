@@ -1,11 +1,14 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mohhos.config import Config, changes, load, native_json, parse, with_live
-from mohhos.config_keys import Key
+from mohhos.config_keys import Key, read_section
 from mohhos.errors import MohhosError
 
 
@@ -157,6 +160,26 @@ def test_the_native_configuration_has_the_members_and_units_that_the_native_gate
     assert set(made["history"]) == {"flush_rows", "flush_interval_s", "retain_bytes", "retain_age_s"}
     assert set(made["stream"]) == {"idle_timeout_s", "snapshot_interval_s", "max_state_bytes"}
     assert made["time"] == {"max_future_s": 300, "build_time_us": 6}
+
+
+_VALUES = st.one_of(st.integers(), st.booleans(), st.floats(), st.text(max_size=12), st.just("1 MiB"), st.just("1 h"))
+_NAMES = st.sampled_from(["limits", "log", "mqtt", "api", "listeners", "bind", "name", "max_queued", "retain_age", "x"])
+
+
+@given(
+    st.recursive(
+        _VALUES,
+        lambda inner: st.dictionaries(_NAMES, inner, max_size=4) | st.lists(inner, max_size=2),
+        max_leaves=12,
+    )
+)
+def test_whatever_the_file_says_it_is_a_configuration_or_an_error_with_words(tree: Any) -> None:
+    try:
+        assert isinstance(read_section(Config, tree, ""), Config)
+    except MohhosError as error:
+        assert error.code.startswith("config-")
+        assert error.why
+        assert error.next_step
 
 
 def test_every_default_passes_its_own_check() -> None:

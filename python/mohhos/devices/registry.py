@@ -1,5 +1,6 @@
 """The registry of devices: who exists, described how, allowed in with what secret."""
 
+import asyncio
 import base64
 import dataclasses
 import secrets
@@ -97,13 +98,12 @@ class DeviceRegistry:
 
         Raises as `create` does.
         """
-        ready = [dataclasses.replace(check_new(d), secret=d.secret or generate_secret()) for d in devices]
-        hashed = [Principal(d.id, PrincipalKind.DEVICE, DEVICE_ROLE, self._hash(d.secret or ""), None) for d in ready]
+        ready = await asyncio.to_thread(self._prepared, devices)
         now_us = self._clock.now_us()
 
         def insert(connection: sqlite3.Connection) -> list[tuple[str, int]]:
             known = []
-            for device, principal in zip(ready, hashed, strict=True):
+            for device, principal, _ in ready:
                 _check_parent(connection, device.id, device.parent)
                 known.append((device.id, rows.insert(connection, device, now_us)))
                 principals.insert(connection, [principal], now_us)
@@ -111,9 +111,18 @@ class DeviceRegistry:
 
         codes = await self._database.write(insert)
         await self._directory.put_devices(codes)
-        await self._directory.put_principals(hashed)
-        await self._refresh_parents(d.parent for d in ready)
-        return [Credentials(d.id, d.secret or "") for d in ready]
+        await self._directory.put_principals(principal for _, principal, _ in ready)
+        await self._refresh_parents(device.parent for device, _, _ in ready)
+        return [credentials for _, _, credentials in ready]
+
+    def _prepared(self, devices: Sequence[NewDevice]) -> list[tuple[NewDevice, Principal, Credentials]]:
+        """Checks devices and gives them credentials; for thousands it takes long enough to need a thread."""
+        ready = []
+        for device in devices:
+            credentials = Credentials(check_new(device).id, device.secret or generate_secret())
+            hashed = self._hash(credentials.secret)
+            ready.append((device, Principal(device.id, PrincipalKind.DEVICE, DEVICE_ROLE, hashed, None), credentials))
+        return ready
 
     async def update(self, device: str, patch: Mapping[str, Any], if_version: int | None = None) -> Device:
         """Changes a device by a JSON merge patch (RFC 7396); null brings a field back to its default.

@@ -69,10 +69,12 @@ class Database:
 
     def _prepare(self) -> None:
         try:
+            # Made before SQLite makes it with the umask's mode; its -wal and -shm files take the mode of the database.
+            self.path.touch(mode=0o600, exist_ok=True)
             connection = self._connect(read_only=False)
             connection.execute("PRAGMA journal_mode = WAL")
             migrate(connection)
-        except sqlite3.OperationalError as error:
+        except (OSError, sqlite3.OperationalError) as error:
             raise MohhosError(
                 "data-dir-unusable",
                 f"{self.path} cannot be opened",

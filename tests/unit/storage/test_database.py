@@ -29,6 +29,13 @@ async def test_the_database_is_durable_by_its_settings(database: Database) -> No
     assert await database.write(settings) == expected
 
 
+async def test_nobody_else_reads_the_database(database: Database) -> None:
+    await database.write(lambda c: c.execute(_add("a")))
+    files = list(database.path.parent.iterdir())
+    assert len(files) >= 2, "the database and its write-ahead log"
+    assert [each.stat().st_mode & 0o077 for each in files] == [0] * len(files)
+
+
 async def test_a_write_that_raises_leaves_nothing_behind(database: Database) -> None:
     def half(connection: sqlite3.Connection) -> None:
         connection.execute(_add("a"))
