@@ -52,7 +52,8 @@ class RuleError(MohhosError):
     def __str__(self) -> str:
         place = f"line {self.line}, column {self.column}: " if self.line else ""
         near = f" (at {self.text!r})" if self.text else ""
-        return f"{place}{self.reason}{near}. {self.hint}. [{self.code}]"
+        end = "" if self.hint.endswith(("?", "…")) else "."
+        return f"{place}{self.reason}{near}. {self.hint}{end} [{self.code}]"
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -26,6 +26,8 @@ def _nullif(arguments: Arguments) -> Value:
     first, second = arguments.values
     if Type.NULL in (first.type, second.type):
         raise Misuse(None, "rule-type", "NULLIF compares, and nothing equals NULL", f"Write {arguments.usage}")
+    if first.is_constant:
+        raise Misuse(0, "rule-type", "NULLIF of a constant is known already", "Write the value, or NULL")
     if first.type is Type.DECIMAL:
         raise Misuse(0, "rule-type", "NULLIF of a DECIMAL is not supported", "CAST it AS DOUBLE")
     if not (first.type.is_text and second.type.is_text):
