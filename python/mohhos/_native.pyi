@@ -93,7 +93,7 @@ class Gateway:
     """One running native gateway.
 
     `config` is the JSON of mohhos.config's native part:
-    {"data_dir": str, "name": str, "shards": int (0: automatic), "boot_id": int,
+    {"data_dir": str, "name": str, "shards": int (0: automatic),
      "listeners": [{"name", "bind": "127.0.0.1:1883", "anonymous_role": str|null}],
      "limits": {"max_connections", "max_packet_bytes", "max_inflight", "max_queued", "max_topic_levels",
                 "keep_alive_max_s", "session_expiry_max_s", "connect_timeout_s", "metrics_per_device", "max_retained"},

@@ -8,7 +8,6 @@ runs; and the API comes last and goes first.
 import asyncio
 import contextlib
 import logging
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -188,9 +187,7 @@ async def running(
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(NATIVE_THREADS, thread_name_prefix="native"))
     prepare_data_dir(config.data_dir)
     key = gateway_key.load_or_create(config.data_dir)
-    text = configuration.native_json(
-        config, boot_id=secrets.randbits(53), build_time_us=_native.BUILD_TIME_US, gateway_key=key.reveal()
-    )
+    text = configuration.native_json(config, build_time_us=_native.BUILD_TIME_US, gateway_key=key.reveal())
     gateway = await native.call(_native.Gateway, text)
     async with open_registry(config.data_dir, clock) as registry:
         app = GatewayApp(config, registry, gateway)

@@ -366,14 +366,13 @@ def with_live(old: Config, new: Config) -> Config:
     return dataclasses.replace(old, **sections)
 
 
-def native_json(config: Config, *, boot_id: int, build_time_us: int, gateway_key: bytes) -> str:
+def native_json(config: Config, *, build_time_us: int, gateway_key: bytes) -> str:
     """The configuration as `mohhos._native.Gateway` takes it."""
     return json.dumps(
         {
             "data_dir": config.gateway.data_dir,
             "name": config.gateway.name,
             "shards": config.gateway.shards,
-            "boot_id": boot_id,
             "listeners": [
                 {"name": each.name, "bind": each.bind, "anonymous_role": each.anonymous_role or None}
                 for each in config.mqtt.listeners
