@@ -1,7 +1,7 @@
 //! Small files that are replaced as a whole: a reader finds the old content or the new, never a part.
 //!
 //! Layout, little endian: magic `MOHHFILE`, u32 layout version (1), u32 version of the content, u64 length of the
-//! content, u32 CRC-32C of the 24 bytes before and the content, u32 zero, then the content.
+//! content, u32 zero, u32 CRC-32C of the 28 bytes before and the content, then the content.
 //!
 //! Invariant: a name is given to a file only after its content was synced, and is durable when writing returned.
 
@@ -58,8 +58,8 @@ pub fn write_atomic(fs: &dyn Fs, name: &str, version: u32, content: &[u8]) -> io
     bytes.extend_from_slice(&LAYOUT.to_le_bytes());
     bytes.extend_from_slice(&version.to_le_bytes());
     bytes.extend_from_slice(&(content.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(&checksum(&bytes, content).to_le_bytes());
     bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&checksum(&bytes, content).to_le_bytes());
     bytes.extend_from_slice(content);
 
     let temporary = format!("{name}.tmp");
@@ -99,7 +99,7 @@ pub fn read_atomic(fs: &dyn Fs, name: &str) -> Result<Option<(u32, Vec<u8>)>, At
     if u64_at(&bytes, 16) != (bytes.len() - HEADER) as u64 {
         return Err(damaged("its length is not the one it had"));
     }
-    if checksum(&bytes[..24], &bytes[HEADER..]) != u32_at(&bytes, 24) {
+    if checksum(&bytes[..28], &bytes[HEADER..]) != u32_at(&bytes, 28) {
         return Err(damaged("its checksum does not match"));
     }
     let version = u32_at(&bytes, 12);

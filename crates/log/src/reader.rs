@@ -115,6 +115,10 @@ impl Reader {
                 });
             }
         }
+        // The newest segment may have nothing committed yet.
+        if self.position >= segment.end() {
+            return Ok(None);
+        }
         self.segment = Some(Arc::clone(&segment));
         Ok(Some(segment))
     }

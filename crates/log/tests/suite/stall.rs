@@ -1,0 +1,108 @@
+//! A disk that is full or fails: said in words, and over by itself.
+
+use std::sync::Arc;
+
+use mohhos_log::testing::{Failure, ForgetfulFs, Operation, Random};
+use mohhos_log::{AppendError, Log, OpenError};
+
+use crate::support::{PATIENCE, committed, one, open, quick, read_all};
+
+/// Waits until the log says that it is stalled, and returns the words.
+fn stalled(log: &Log) -> Arc<str> {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    loop {
+        if let Some(reason) = log.stats().stalled {
+            return reason;
+        }
+        assert!(std::time::Instant::now() < deadline, "the log did not stall");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_full_disk_stalls_the_log_with_words_until_there_is_space() {
+    let fs = ForgetfulFs::new();
+    let log = open(&fs);
+    let first = committed(&log, &one(0, b"before"));
+    fs.set_capacity(Some(fs.used()));
+    // More than the segment has room for.
+    let waiting = log.append(&one(0, &[1; 100_000])).unwrap();
+    let reason = stalled(&log);
+    assert!(reason.contains("disk is full"), "{reason}");
+    assert_eq!(log.append(&one(0, b"refused")), Err(AppendError::Stalled(reason)));
+    assert!(!log.wait_committed(waiting, std::time::Duration::from_millis(5)));
+    assert_eq!(read_all(&mut log.reader(0)).unwrap().len(), 1, "reading goes on");
+
+    fs.set_capacity(None);
+    assert!(log.wait_committed(waiting, PATIENCE));
+    assert_eq!(log.stats().stalled, None);
+    let last = committed(&log, &one(0, b"after"));
+    let offsets: Vec<u64> =
+        read_all(&mut log.reader(0)).unwrap().into_iter().map(|(offset, _)| offset).collect();
+    assert_eq!(offsets, [first, waiting, last]);
+}
+
+#[test]
+fn retention_frees_the_space_that_a_stalled_log_waits_for() {
+    let fs = ForgetfulFs::new();
+    let config = mohhos_log::LogConfig { retain_bytes: 20 << 10, ..quick() };
+    let (log, _) = Log::open(Arc::new(fs.clone()), config).unwrap();
+    for _ in 0..10 {
+        committed(&log, &one(0, &[1; 8_000]));
+    }
+    fs.set_capacity(Some(fs.used()));
+    let waiting = log.append(&one(0, &[1; 20_000])).unwrap();
+    stalled(&log);
+    log.enforce_retention(0, false).unwrap();
+    assert!(log.wait_committed(waiting, PATIENCE));
+}
+
+#[test]
+fn after_a_failed_sync_the_group_is_written_again_to_a_new_segment() {
+    let random = &mut Random::new(4);
+    let fs = ForgetfulFs::new();
+    let log = open(&fs);
+    let first = committed(&log, &one(0, b"before"));
+    let segments = log.stats().segments;
+    fs.fail(Operation::Sync, 1, Failure::Io);
+    let second = committed(&log, &one(0, &[2; 3_000]));
+    assert_eq!(log.stats().segments, segments + 1);
+    assert!(log.stats().failures >= 1);
+    // The failing disk kept only a part of the first try, and would not tell.
+    let log = open(&fs.crash(random));
+    let offsets: Vec<u64> =
+        read_all(&mut log.reader(0)).unwrap().into_iter().map(|(offset, _)| offset).collect();
+    assert_eq!(offsets, [first, second]);
+}
+
+#[test]
+fn a_first_group_that_fails_gets_a_new_file_of_the_same_name() {
+    let fs = ForgetfulFs::new();
+    let log = open(&fs);
+    fs.fail(Operation::Sync, 1, Failure::Io);
+    let offset = committed(&log, &one(0, b"x"));
+    assert_eq!(log.stats().segments, 1);
+    drop(log);
+    let log = open(&fs.crash(&mut Random::new(1)));
+    assert_eq!(read_all(&mut log.reader(0)).unwrap()[0].0, offset);
+}
+
+#[test]
+fn closing_a_log_that_cannot_write_says_how_much_is_lost() {
+    let fs = ForgetfulFs::new();
+    let log = open(&fs);
+    fs.cut_power_after(1);
+    log.append(&one(0, b"lost")).unwrap();
+    let error = log.close().unwrap_err();
+    assert_eq!(error.bytes, log.end() - log.committed());
+    assert!(error.to_string().contains("could not be written"), "{error}");
+}
+
+#[test]
+fn a_disk_that_is_full_at_opening_is_said_so() {
+    let fs = ForgetfulFs::new();
+    fs.set_capacity(Some(100));
+    let error = Log::open(Arc::new(fs), quick()).err().unwrap();
+    assert!(matches!(error, OpenError::Io { .. }));
+    assert!(error.to_string().contains("creating segment"), "{error}");
+}
