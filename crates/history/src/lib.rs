@@ -12,8 +12,12 @@ mod error;
 mod files;
 mod filter;
 mod history;
+#[cfg(test)]
+mod history_test;
 mod manifest;
 mod merge;
+#[cfg(test)]
+mod model_test;
 mod order;
 mod position;
 mod reader;
