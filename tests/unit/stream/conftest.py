@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from mohhos.stream.declare import declare
 from mohhos.stream.errors import RuleError
 from mohhos.stream.parse import parse
@@ -49,7 +50,8 @@ def expression() -> Callable[[str], tuple[str, dict[str, Any]]]:
     """The type in the engine and the plan of an expression over `pumps`."""
 
     def planned(text: str) -> tuple[str, dict[str, Any]]:
-        sql = f"INSERT INTO alerts (device) SELECT device FROM (SELECT device, {text} AS x FROM pumps) AS q WHERE x IS NULL"
+        query = f"SELECT device, {text} AS x FROM pumps"
+        sql = f"INSERT INTO alerts (device) SELECT device FROM ({query}) AS q WHERE x IS NULL"
         project = plan(sql).plan["operators"][1]
         if project["op"] != "project":  # a plain column needs no projection
             condition = project["condition"]["args"][0]

@@ -1,8 +1,10 @@
 """CREATE TABLE: what it declares, and what is wrong with it."""
+# ruff: noqa: E501 - one case a line
 
 from collections.abc import Callable
 
 import pytest
+
 from mohhos.stream.declare import declare
 from mohhos.stream.errors import RuleError
 from mohhos.stream.parse import parse

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from mohhos.stream.errors import RuleError
 
 Expression = Callable[[str], tuple[str, dict[str, Any]]]

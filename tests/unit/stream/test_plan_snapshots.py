@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from mohhos.stream.plan import Planned
 
 CASES = sorted((Path(__file__).parent / "plans").glob("*.sql"))

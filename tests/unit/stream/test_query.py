@@ -1,9 +1,11 @@
 """Queries and windows: what is accepted, and what becomes of it."""
+# ruff: noqa: E501 - one case a line
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from mohhos.stream.plan import Planned
 
 Plan = Callable[[str], Planned]

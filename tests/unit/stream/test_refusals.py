@@ -1,8 +1,10 @@
 """What is refused: each text with its code, its place, the piece of text to blame, and what the hint says."""
+# ruff: noqa: E501 - one case a line
 
 from collections.abc import Callable
 
 import pytest
+
 from mohhos.stream.errors import RuleError
 
 Refusal = Callable[[str], RuleError]
