@@ -1,1 +1,55 @@
-//! The hub: shards, listeners, topic trie, sessions, policy, counters.
+//! The hub: one topic space with all that guards it. Shards, listeners, sessions, policy, counters.
+//!
+//! [`Hub::start`] opens the listeners; each shard is one thread with one event loop, a descriptor table and sessions
+//! of its own (see [`shard`](self)). The protocol itself is `mohhos_mqtt`; here are sockets, routing, durability.
+//!
+//! # Locks
+//!
+//! Shared by all threads: principals, devices, subscriptions, retained messages, presence, events, dead letters, the
+//! inbox of each shard. Each of these locks is held for one look-up or one change, never while taking another of
+//! them and never during I/O; so there is no order between them to keep. What a shard decides per message is in its
+//! own memory, revalidated by epochs (atomics).
+//!
+//! # Descriptors
+//!
+//! A descriptor's number means something in one table only. A shard therefore never touches files that others
+//! opened: the log's files are read and names are assigned on the clerk's thread ([`clerk`](self)).
+
+#![warn(missing_docs)]
+
+pub mod auth;
+mod checkpointer;
+mod clerk;
+pub mod clock;
+pub mod config;
+pub mod counters;
+pub mod devices;
+pub mod error;
+pub mod event;
+mod hub;
+pub mod policy;
+mod presence;
+pub mod publication;
+mod report;
+mod session;
+mod shard;
+mod shared;
+pub mod signal;
+mod start;
+mod sys;
+mod topics;
+
+pub use auth::principals::{Credential, Principal, PrincipalKind};
+pub use auth::secrets::{hash_password, hash_secret, verify_password};
+pub use clerk::AssignCode;
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use config::{HubConfig, Limits, ListenerConfig};
+pub use error::HubError;
+pub use event::{Action, Event, Events, Refusal};
+pub use hub::{Hub, Tap};
+pub use publication::{Publication, properties};
+pub use report::{Connection, Stats};
+pub use shared::{BatchReceiver, Publisher};
+pub use signal::Signal;
+pub use start::{HubParts, Prepared};
+pub use topics::message::Message;

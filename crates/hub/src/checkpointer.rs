@@ -1,0 +1,117 @@
+//! Writes the checkpoint of sessions and retained messages, now and then and when asked.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use mohhos_log::Fs;
+use parking_lot::{Condvar, Mutex};
+
+use crate::error::HubError;
+use crate::session::checkpoint::{self, FILE, Round, VERSION};
+use crate::shared::{Control, Shared};
+
+/// The name of the hub's hold on the log.
+pub const HOLD: &str = "sessions";
+/// How long a checkpoint may wait for the shards, and then for the log.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Owns the file of the checkpoint.
+pub struct Checkpointer {
+    inner: Arc<Inner>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    /// Held while a checkpoint is made: writers of a file must not overlap.
+    fs: Mutex<Arc<dyn Fs>>,
+    stopped: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Checkpointer {
+    /// Starts the thread that writes now and then.
+    pub fn start(shared: Arc<Shared>, fs: Arc<dyn Fs>) -> Result<Self, HubError> {
+        let inner = Arc::new(Inner {
+            shared,
+            fs: Mutex::new(fs),
+            stopped: Mutex::new(false),
+            changed: Condvar::new(),
+        });
+        let ticking = inner.clone();
+        let thread = std::thread::Builder::new()
+            .name("checkpoint".into())
+            .spawn(move || ticking.tick())
+            .map_err(HubError::system("the checkpoint's thread"))?;
+        Ok(Self { inner, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Writes a checkpoint now. Waits for the shards and the disk.
+    pub fn write(&self) -> Result<(), HubError> {
+        self.inner.write()
+    }
+
+    /// Ends the thread.
+    pub fn stop(&self) {
+        *self.inner.stopped.lock() = true;
+        self.inner.changed.notify_all();
+        if let Some(thread) = self.thread.lock().take() {
+            // It has nothing to tell.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Inner {
+    fn tick(&self) {
+        let interval = Duration::from_secs(u64::from(self.shared.config.checkpoint_interval_s.max(1)));
+        let mut failed = false;
+        loop {
+            let mut stopped = self.stopped.lock();
+            if !*stopped {
+                self.changed.wait_for(&mut stopped, interval);
+            }
+            if *stopped {
+                return;
+            }
+            drop(stopped);
+            let result = self.write();
+            let message = match &result {
+                Ok(()) => "the sessions' checkpoint is written again".into(),
+                Err(error) => error.to_string(),
+            };
+            if std::mem::replace(&mut failed, result.is_err()) != result.is_err() {
+                self.shared.alarm("sessions-checkpoint", message, result.is_err());
+            }
+        }
+    }
+
+    fn write(&self) -> Result<(), HubError> {
+        let fs = self.fs.lock();
+        let shared = &self.shared;
+        let failed = |reason: &str| HubError::Checkpoint {
+            path: FILE.into(),
+            action: "written",
+            reason: reason.into(),
+            next: "Check the disk; sessions are recovered from the log alone until it is written",
+        };
+        let round = Arc::new(Round::new(shared.shards.len()));
+        shared.tell_all(|| Control::Checkpoint(round.clone()));
+        let parts =
+            round.wait(PATIENCE).ok_or_else(|| failed("a shard did not answer, the log may be stalled"))?;
+        // After the parts: what they contain has reached the retained messages before.
+        let retained = shared.retained.all();
+        // Nothing may be in the file that a crash could take out of the log.
+        let end = shared.log.end();
+        if end > shared.log.committed() && !shared.log.wait_committed(end - 1, PATIENCE) {
+            return Err(failed("the log did not get it on disk in time"));
+        }
+        let content = checkpoint::encode(&parts, &retained);
+        mohhos_log::write_atomic(&**fs, FILE, VERSION, &content).map_err(|e| failed(&e.to_string()))?;
+        let contained = parts.iter().flat_map(|part| &part.contained).copied();
+        let needed = contained.chain(parts.iter().filter_map(|part| part.oldest)).min();
+        shared.log.hold(HOLD, needed.unwrap_or(end));
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! The registered devices: codes, and what is counted for each.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use mohhos_decode::Names;
+use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
+
+/// A registered device.
+#[derive(Debug)]
+pub struct Device {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Its code; never 0, never reused.
+    pub code: u32,
+    /// What was counted since the start.
+    pub stats: DeviceStats,
+}
+
+/// Counters of one device since the start. All relaxed: they are read by people.
+#[derive(Debug, Default)]
+pub struct DeviceStats {
+    /// Messages that it sent.
+    pub messages_in: AtomicU64,
+    /// Messages that it was sent.
+    pub messages_out: AtomicU64,
+    /// Bytes of payload that it sent.
+    pub bytes_in: AtomicU64,
+    /// Bytes of payload that it was sent.
+    pub bytes_out: AtomicU64,
+    /// Messages for it that were dropped because it was too slow or away for too long.
+    pub dropped: AtomicU64,
+    /// Payloads that could not be decoded.
+    pub dead_letters: AtomicU64,
+    /// Readings whose time was too far in the future.
+    pub clock_corrections: AtomicU64,
+    /// When it last sent something, microseconds UTC; 0 for never.
+    pub last_seen_us: AtomicI64,
+}
+
+/// All registered devices by id. The lock is held for a look-up alone.
+#[derive(Debug)]
+pub struct Devices {
+    by_id: RwLock<FxHashMap<Arc<str>, Arc<Device>>>,
+    names: Arc<Names>,
+}
+
+impl Devices {
+    /// None yet; codes are made known to `names`.
+    pub fn new(names: Arc<Names>) -> Self {
+        Self { by_id: RwLock::default(), names }
+    }
+
+    /// The device of an id.
+    pub fn get(&self, id: &str) -> Option<Arc<Device>> {
+        self.by_id.read().get(id).cloned()
+    }
+
+    /// Makes registered devices known.
+    pub fn put(&self, codes: &[(String, u32)]) {
+        for (id, code) in codes {
+            self.names.insert(*code, id);
+        }
+        let mut by_id = self.by_id.write();
+        for (id, code) in codes {
+            if by_id.get(id.as_str()).is_some_and(|device| device.code == *code) {
+                continue;
+            }
+            let id: Arc<str> = id.as_str().into();
+            let device = Arc::new(Device { id: id.clone(), code: *code, stats: DeviceStats::default() });
+            by_id.insert(id, device);
+        }
+    }
+
+    /// Forgets devices; their codes keep their meaning.
+    pub fn remove(&self, ids: &[String]) {
+        let mut by_id = self.by_id.write();
+        for id in ids {
+            by_id.remove(id.as_str());
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_id.read().len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+
+    #[test]
+    fn a_device_put_again_keeps_its_counters_and_a_removed_one_its_code() {
+        let names = Arc::new(Names::new());
+        let devices = Devices::new(names.clone());
+        devices.put(&[("pump".into(), 3)]);
+        devices.get("pump").unwrap().stats.messages_in.store(5, Ordering::Relaxed);
+        devices.put(&[("pump".into(), 3)]);
+        assert_eq!(devices.get("pump").unwrap().stats.messages_in.load(Ordering::Relaxed), 5);
+        devices.remove(&["pump".into()]);
+        assert!(devices.get("pump").is_none());
+        assert_eq!(names.code("pump"), Some(3));
+    }
+}

@@ -1,0 +1,78 @@
+//! What can go wrong for those who call the hub.
+
+use std::io;
+
+/// A failure of the hub. Each has a stable code, which names its page in the documentation.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// A listener's address cannot be used.
+    #[error("cannot listen on {bind} ({name}): {source}. Choose another address or stop what uses it")]
+    Listen {
+        /// The listener's name.
+        name: String,
+        /// Its address.
+        bind: std::net::SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The operating system refused something that the hub needs.
+    #[error("the operating system refused {what}: {source}. Check the limits with `mohhos doctor`")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// Why it was refused.
+        source: io::Error,
+    },
+    /// The checkpoint cannot be read or written.
+    #[error("the sessions' checkpoint {path} cannot be {action}: {reason}. {next}")]
+    Checkpoint {
+        /// The file.
+        path: String,
+        /// "read" or "written".
+        action: &'static str,
+        /// Why.
+        reason: String,
+        /// What to do.
+        next: &'static str,
+    },
+    /// The log cannot be read while recovering.
+    #[error("the log cannot be read from offset {offset}: {reason}. Restore a backup or repair the disk")]
+    Log {
+        /// Where.
+        offset: u64,
+        /// Why.
+        reason: String,
+    },
+    /// A roles document, a topic or a filter is not valid.
+    #[error("{0}")]
+    Invalid(String),
+    /// A publication cannot be taken now.
+    #[error("the log cannot take the message: {0}")]
+    Refused(String),
+    /// A thread of the hub ended with a panic.
+    #[error("a thread of the hub died; look at the program's error output and report it")]
+    Died,
+    /// The hub has been stopped.
+    #[error("the hub is stopped; start the gateway again")]
+    Stopped,
+}
+
+impl HubError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            HubError::Listen { .. } => "listener-unavailable",
+            HubError::System { .. } => "system-refused",
+            HubError::Checkpoint { .. } => "sessions-checkpoint",
+            HubError::Log { .. } => "log-unreadable",
+            HubError::Invalid(_) => "invalid-argument",
+            HubError::Refused(_) => "log-full",
+            HubError::Died => "hub-died",
+            HubError::Stopped => "hub-stopped",
+        }
+    }
+
+    pub(crate) fn system(what: &'static str) -> impl FnOnce(io::Error) -> HubError {
+        move |source| HubError::System { what, source }
+    }
+}

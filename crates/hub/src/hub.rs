@@ -1,0 +1,252 @@
+//! The handle of the hub.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use mohhos_decode::{DeadLetter, TableSchema};
+use parking_lot::Mutex;
+
+use crate::auth::principals::Principal;
+use crate::checkpointer::Checkpointer;
+use crate::config::HubConfig;
+use crate::error::HubError;
+use crate::event::Events;
+use crate::publication::Publication;
+use crate::report::{Connection, Stats};
+use crate::shared::{BatchReceiver, Control, Publisher, Shared};
+use crate::start::{HubParts, Prepared};
+use crate::topics::message::Message;
+use crate::topics::tap::TapQueue;
+
+/// How long a publication that waits for its offset may take.
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The running hub. All methods may be called from any thread.
+pub struct Hub {
+    shared: Arc<Shared>,
+    ports: Vec<(String, u16)>,
+    threads: Mutex<Threads>,
+    checkpointer: Checkpointer,
+}
+
+#[derive(Default)]
+struct Threads {
+    shards: Vec<JoinHandle<()>>,
+    clerk: Option<JoinHandle<()>>,
+}
+
+/// A live view on messages; ends when dropped.
+pub struct Tap {
+    queue: Arc<TapQueue>,
+    filter: String,
+    shared: Arc<Shared>,
+}
+
+impl Tap {
+    /// The next messages, at most `max`; waits up to `timeout` for the first.
+    pub fn next(&self, max: usize, timeout: Duration) -> Vec<Arc<Message>> {
+        self.queue.next(max, timeout)
+    }
+
+    /// How many messages were dropped because nobody fetched them.
+    pub fn dropped(&self) -> u64 {
+        self.queue.dropped()
+    }
+
+    /// Ends it: nothing more comes, and who waits is woken.
+    pub fn close(&self) {
+        self.shared.subscriptions.remove_tap(&self.filter, &self.queue);
+        self.queue.close();
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Hub {
+    /// Recovers sessions and retained messages, starts the shards and opens the listeners.
+    ///
+    /// Devices, principals, roles and tables are put afterwards; until then every client is refused. To avoid that,
+    /// use [`Prepared`].
+    pub fn start(config: HubConfig, parts: HubParts) -> Result<(Hub, Vec<BatchReceiver>), HubError> {
+        Prepared::new(config, parts)?.open()
+    }
+
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        ports: Vec<(String, u16)>,
+        shards: Vec<JoinHandle<()>>,
+        clerk: JoinHandle<()>,
+        checkpointer: Checkpointer,
+    ) -> Self {
+        let threads = Mutex::new(Threads { shards, clerk: Some(clerk) });
+        Self { shared, ports, threads, checkpointer }
+    }
+
+    /// The port of each listener by name.
+    pub fn ports(&self) -> &[(String, u16)] {
+        &self.ports
+    }
+
+    /// Makes registered devices and their persisted codes known; messages of others are refused.
+    pub fn put_devices(&self, codes: &[(String, u32)]) {
+        self.shared.put_devices(codes);
+    }
+
+    /// Forgets devices.
+    pub fn remove_devices(&self, ids: &[String]) {
+        self.shared.devices.remove(ids);
+        self.shared.policy.renew();
+        let mut letters = self.shared.dead_letters.lock();
+        for id in ids {
+            letters.forget(id);
+        }
+    }
+
+    /// Adds or replaces principals. Those whose credentials, kind, role or state changed are disconnected.
+    pub fn put_principals(&self, principals: Vec<Principal>) {
+        self.shared.put_principals(principals);
+    }
+
+    /// Removes principals, disconnects their sessions and forgets them.
+    pub fn remove_principals(&self, names: &[String]) {
+        self.shared.principals.remove(names);
+        self.shared.policy.renew();
+        let names = names.iter().map(|name| name.as_str().into()).collect();
+        self.shared.disconnect(names, "the account was removed", true);
+    }
+
+    /// Replaces the roles: JSON `{role: {"publish": [patterns], "subscribe": [patterns]}}`, where `${device}` stands
+    /// for the principal's name or that of a child, and `!` before a pattern forbids.
+    pub fn put_roles(&self, json: &str) -> Result<(), HubError> {
+        self.shared.put_roles(json)
+    }
+
+    /// Replaces the declared tables.
+    pub fn put_tables(&self, tables: Vec<TableSchema>) {
+        self.shared.put_tables(tables);
+    }
+
+    /// Disconnects the sessions of a principal; how many.
+    pub fn kick(&self, principal: &str) -> usize {
+        let count = self.shared.presence.live(principal).len();
+        let names = std::iter::once(Arc::from(principal)).collect();
+        self.shared.disconnect(names, "disconnected by an operator", false);
+        count
+    }
+
+    /// Publishes as the gateway; returns the offset to wait for (0 for QoS 0).
+    ///
+    /// # Errors
+    /// See [`Publisher::publish_logged`].
+    pub fn publish(&self, publication: Publication) -> Result<u64, HubError> {
+        self.publisher().publish_logged(publication, PUBLISH_TIMEOUT)
+    }
+
+    /// Publishes as the gateway from other threads.
+    pub fn publisher(&self) -> Publisher {
+        Publisher::new(self.shared.clone())
+    }
+
+    /// A live view on the messages of a topic filter, the oldest dropped first.
+    ///
+    /// # Errors
+    /// It is not a topic filter.
+    pub fn tap(&self, filter: &str, capacity: usize) -> Result<Tap, HubError> {
+        if !mohhos_mqtt::topic::is_filter(filter) {
+            return Err(HubError::Invalid(format!(
+                "\"{filter}\" is not a topic filter: + and # must stand alone in a level, and # last"
+            )));
+        }
+        let queue = Arc::new(TapQueue::new(capacity));
+        self.shared.subscriptions.add_tap(filter, queue.clone());
+        Ok(Tap { queue, filter: filter.to_owned(), shared: self.shared.clone() })
+    }
+
+    /// What happened.
+    pub fn events(&self) -> &Events {
+        &self.shared.events
+    }
+
+    /// What is known of a device; `None` if it is not registered.
+    pub fn connection(&self, device: &str) -> Option<Connection> {
+        let known = self.shared.devices.get(device)?;
+        let live = self.shared.presence.live(device);
+        let latest = live.iter().max_by_key(|live| live.since_us);
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let stats = &known.stats;
+        let seen = stats.last_seen_us.load(Ordering::Relaxed);
+        Some(Connection {
+            connected: !live.is_empty(),
+            clients: live.iter().map(|live| live.client.clone()).collect(),
+            address: latest.map(|live| live.address),
+            since_us: latest.map(|live| live.since_us),
+            messages_in: get(&stats.messages_in),
+            messages_out: get(&stats.messages_out),
+            bytes_in: get(&stats.bytes_in),
+            bytes_out: get(&stats.bytes_out),
+            dropped: get(&stats.dropped),
+            dead_letters: get(&stats.dead_letters),
+            clock_corrections: get(&stats.clock_corrections),
+            last_seen_us: (seen != 0).then_some(seen),
+        })
+    }
+
+    /// The newest payloads that could not be decoded, oldest first.
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.shared.dead_letters.lock().letters().cloned().collect()
+    }
+
+    /// Counters and gauges.
+    pub fn stats(&self) -> Stats {
+        let shared = &self.shared;
+        Stats {
+            shards: shared.shards.iter().map(|share| share.counters.read()).collect(),
+            retained: shared.retained.size(),
+            devices: shared.devices.len(),
+            connections: shared.connections.load(Ordering::Relaxed),
+            events_dropped: shared.events.dropped(),
+            dead_letters: shared.dead_letters.lock().total(),
+        }
+    }
+
+    /// Writes the checkpoint of sessions and retained messages, and lets the log trim what is not needed any more.
+    /// Waits for the shards and the disk.
+    pub fn checkpoint(&self) -> Result<(), HubError> {
+        self.checkpointer.write()
+    }
+
+    /// Closes the listeners, disconnects everybody, writes the checkpoint, and ends all threads.
+    pub fn stop(&self) -> Result<(), HubError> {
+        let Threads { shards, clerk } = std::mem::take(&mut *self.threads.lock());
+        if shards.is_empty() {
+            return Ok(());
+        }
+        self.shared.stopping.store(true, Ordering::Release);
+        self.checkpointer.stop();
+        self.shared.tell_all(|| Control::Drain);
+        let written = self.checkpointer.write();
+        self.shared.tell_all(|| Control::Stop);
+        let mut died = false;
+        for thread in shards {
+            died |= thread.join().is_err();
+        }
+        self.shared.clerk.stop();
+        died |= clerk.is_some_and(|thread| thread.join().is_err());
+        // The rings are abandoned now: whoever waits for batches sees the end.
+        self.shared.batch_signal.raise();
+        if died { Err(HubError::Died) } else { written }
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        // Whoever cares about the checkpoint has called it before and seen what it says.
+        let _ = self.stop();
+    }
+}

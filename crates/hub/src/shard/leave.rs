@@ -1,0 +1,257 @@
+//! How a connection ends, and what that means for its session.
+
+use std::sync::atomic::Ordering;
+
+use mohhos_log::Flags;
+use mohhos_mqtt::ReasonCode;
+use mohhos_mqtt::session::{Close, Session as Protocol, Will};
+
+use super::Shard;
+use super::connection::Stage;
+use super::host::Outcome;
+use super::intake::{Incoming, Origin};
+use super::plain::Plain;
+use super::protocol_limits;
+use super::timers::Timer;
+use crate::auth::principals::PrincipalKind;
+use crate::event::{Action, Event, Refusal};
+use crate::session::Session;
+use crate::sys::socket;
+
+/// How long a closing connection may take to read what is left for it, in milliseconds.
+const LINGER_MS: u64 = 2000;
+
+impl Shard {
+    /// Refuses CONNECT.
+    pub(super) fn refuse(&mut self, slot: u32, code: ReasonCode, text: &str) {
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
+        self.spares.lend(&mut connection.io);
+        let mut plain = Plain::new(&mut connection.io.out);
+        connection.protocol.refuse(code, text, &mut plain);
+        self.ended(slot, Close::Refused(code), None);
+    }
+
+    /// Disconnects a client.
+    pub(super) fn kick(&mut self, slot: u32, code: ReasonCode, text: &str) {
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
+        self.spares.lend(&mut connection.io);
+        let mut plain = Plain::new(&mut connection.io.out);
+        connection.protocol.kick(code, text, &mut plain);
+        let (will, close) = (plain.will, plain.close);
+        if let Some(cause) = close {
+            self.ended(slot, cause, will);
+        }
+    }
+
+    /// The other side has closed, or the socket failed.
+    pub(super) fn lost(&mut self, slot: u32) {
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
+        if matches!(connection.stage, Stage::Closing) {
+            return self.drop_connection(slot);
+        }
+        let mut plain = Plain::new(&mut connection.io.out);
+        connection.protocol.transport_closed(&mut plain);
+        let will = plain.will;
+        self.ended(slot, Close::Transport, will);
+    }
+
+    /// Keep-alive or the time for CONNECT may be over.
+    pub(super) fn tick(&mut self, slot: u32) {
+        let now_ms = self.now_ms();
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
+        self.spares.lend(&mut connection.io);
+        let mut plain = Plain::new(&mut connection.io.out);
+        connection.protocol.tick(now_ms, &mut plain);
+        let (will, close) = (plain.will, plain.close);
+        match close {
+            Some(cause) => self.ended(slot, cause, will),
+            None => self.set_timer(slot),
+        }
+    }
+
+    /// Does what a call into the protocol brought about.
+    pub(super) fn outcome(&mut self, slot: u32, outcome: Outcome) {
+        if outcome.pump
+            && let Some(connection) = self.connections.get(slot as usize)
+            && let Stage::Open(session) = connection.stage
+            && let Some(session) = self.sessions.get(session)
+        {
+            Self::wants_pump(session, &mut self.pumps);
+        }
+        if let Some(request) = outcome.request {
+            self.requested(slot, request);
+        }
+        if let Some(cause) = outcome.close {
+            self.ended(slot, cause, outcome.will);
+        }
+    }
+
+    /// The protocol has ended the connection: the session is left or ends, and the socket is closed when the client
+    /// has what is left for it.
+    fn ended(&mut self, slot: u32, cause: Close, will: Option<Box<Will>>) {
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
+        let stage = std::mem::replace(&mut connection.stage, Stage::Closing);
+        if matches!(stage, Stage::Closing) {
+            return;
+        }
+        let expiry_s = connection.protocol.expiry_s();
+        let closed = Protocol::new(protocol_limits(&self.intake.shared.config.limits), 0);
+        let protocol = std::mem::replace(&mut connection.protocol, closed);
+        let (id, address) = (connection.id, connection.address);
+        connection.io.unread = Vec::new();
+        connection.io.stalled = false;
+        if let Stage::Open(session_slot) = stage {
+            if let Some(session) = self.sessions.get(session_slot) {
+                session.state = Some(protocol.into_state());
+                session.expiry_s = expiry_s;
+            }
+            self.leave(session_slot, id, cause, will);
+        } else if matches!(cause, Close::Violation(_) | Close::ConnectTimeout) {
+            self.intake.counters().refused.add(1);
+            let refusal = Refusal {
+                principal: "".into(),
+                client: "".into(),
+                at_us: self.intake.wall_us,
+                address,
+                reason_code: code(cause) as u8,
+                reason: words(cause),
+                action: Action::Connect,
+                topic: String::new(),
+                count: 1,
+            };
+            self.intake.shared.events.refuse(refusal, self.intake.mono_us);
+        }
+        match cause {
+            // Nobody reads what would be written.
+            Close::Transport | Close::Disconnect(_) => self.drop_connection(slot),
+            _ => self.linger(slot),
+        }
+    }
+
+    /// Writes what is left, says that nothing more comes, and waits for the client to close: closing at once with
+    /// something unread would take back what was just written.
+    fn linger(&mut self, slot: u32) {
+        let deadline = self.now_ms() + LINGER_MS;
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
+        if connection.flush(&mut self.spares).is_err() {
+            return self.drop_connection(slot);
+        }
+        if connection.io.pending() == 0 {
+            socket::shutdown(&connection.socket);
+        }
+        let timer = Timer::Connection { slot, generation: connection.generation };
+        connection.timer_ms = deadline;
+        self.timers.set(deadline, timer);
+        self.mark_ready(slot);
+    }
+
+    /// Closes a socket and frees its slot.
+    pub(super) fn drop_connection(&mut self, slot: u32) {
+        if self.connections.try_remove(slot as usize).is_some() {
+            self.intake.shared.connections.fetch_sub(1, Ordering::Relaxed);
+            self.intake.counters().connections.set(self.connections.len() as u64);
+        }
+    }
+
+    /// A session has lost its connection.
+    fn leave(&mut self, slot: u32, connection: u64, cause: Close, will: Option<Box<Will>>) {
+        let now_ms = self.now_ms();
+        let Some(session) = self.sessions.get(slot) else { return };
+        session.connection = None;
+        session.turn = session.turn.wrapping_add(1);
+        session.queue.disconnected();
+        session.ways.clear();
+        let (key, turn, id) = (session.key.clone(), session.turn, session.id);
+        let kind = session.principal.kind;
+        let shared = self.intake.shared.clone();
+        let reason = words(cause);
+        let last = shared.presence.disconnect(&key.principal, connection, self.intake.wall_us, &reason);
+        shared.events.push(Event::Disconnected {
+            principal: key.principal.clone(),
+            client: key.client.clone(),
+            at_us: self.intake.wall_us,
+            reason,
+            clean: matches!(cause, Close::Disconnect(_)),
+            will: will.is_some(),
+            last,
+        });
+        let expiry_s = session.expiry_s;
+        if let Some(will) = will {
+            let delay_s = will.delay_s.min(expiry_s);
+            if delay_s == 0 {
+                self.will_due(slot, &will);
+            } else {
+                session.will = Some(will);
+                self.timers.set(now_ms + u64::from(delay_s) * 1000, Timer::Will { session: id, turn });
+            }
+        }
+        if expiry_s == 0 {
+            self.end_session(slot);
+        } else if expiry_s != u32::MAX {
+            let at = now_ms + u64::from(expiry_s) * 1000;
+            self.timers.set(at, Timer::Expiry { session: id, turn });
+        }
+        if last && kind == PrincipalKind::Device {
+            self.tell_status(key.principal);
+        }
+    }
+
+    /// The delay of a session's will is over.
+    pub(super) fn will_due(&mut self, slot: u32, will: &Will) {
+        let Some(session) = self.sessions.get(slot) else { return };
+        let (principal, device) = (session.principal.clone(), session.device.clone());
+        let mut publisher = Session::new(session.key.clone(), principal, device);
+        publisher.id = session.id;
+        self.publish_will(&publisher, will);
+    }
+
+    /// Publishes the will of a session, if its role permits the topic.
+    pub(super) fn publish_will(&mut self, session: &Session, will: &Will) {
+        let mut ways = crate::session::ways::Ways::default();
+        let origin = Origin {
+            principal: &session.principal,
+            key: &session.key,
+            id: session.id,
+            device: session.device.as_ref(),
+        };
+        let incoming = Incoming {
+            topic: &will.topic,
+            properties: will.properties(),
+            payload: &will.payload,
+            qos: will.qos,
+            retain: will.retain,
+            packet_id: 0,
+            flags: Flags::WILL,
+            device: "",
+        };
+        if let Err(denied) = self.intake.publish(&mut ways, origin, &incoming) {
+            let nowhere = std::net::SocketAddr::from(([0, 0, 0, 0], 0));
+            self.intake.refused(session, nowhere, Action::Publish, &will.topic, denied);
+        }
+    }
+}
+
+/// The MQTT 5 reason code of an end.
+fn code(cause: Close) -> ReasonCode {
+    match cause {
+        Close::Disconnect(code) | Close::Refused(code) | Close::Kicked(code) => code,
+        Close::Transport => ReasonCode::UnspecifiedError,
+        Close::KeepAlive => ReasonCode::KeepAliveTimeout,
+        Close::ConnectTimeout => ReasonCode::MaximumConnectTime,
+        Close::Violation(error) => error.code,
+    }
+}
+
+/// Why a connection ended, for people.
+fn words(cause: Close) -> String {
+    match cause {
+        Close::Disconnect(ReasonCode::Success) => "it said goodbye".into(),
+        Close::Disconnect(code) => format!("it said goodbye: {}", code.text()),
+        Close::Transport => "the connection was lost".into(),
+        Close::KeepAlive => "nothing came for one and a half times its keep-alive".into(),
+        Close::ConnectTimeout => "it did not say CONNECT in time".into(),
+        Close::Violation(error) => format!("it broke the protocol: {}", error.what),
+        Close::Refused(code) => format!("refused: {}", code.text()),
+        Close::Kicked(code) => format!("disconnected by the gateway: {}", code.text()),
+    }
+}

@@ -1,0 +1,140 @@
+//! A client whose credentials are right becomes the connection of its session: what the home shard does.
+
+use std::sync::Arc;
+
+use mohhos_mqtt::ReasonCode;
+use mohhos_mqtt::session::Accept;
+
+use super::Shard;
+use super::connection::{Arrival, Stage};
+use super::links::Cross;
+use super::plain::Plain;
+use crate::auth::principals::PrincipalKind;
+use crate::event::Event;
+use crate::presence::Live;
+use crate::session::record::Change;
+use crate::session::{Session, SessionKey};
+
+impl Shard {
+    /// Accepts CONNECT: takes the session over or makes one, and answers.
+    pub(super) fn open(&mut self, slot: u32, arrival: &Arrival) {
+        let Some(connection) = self.connections.get(slot as usize) else { return };
+        let (id, address) = (connection.id, connection.address);
+        let key = SessionKey { principal: arrival.principal.name.clone(), client: arrival.client.clone() };
+        let session_slot = self.sessions.find(&key);
+        // The new connection is announced before the old one leaves, so that the principal never seems to be gone.
+        let live =
+            Live { connection: id, client: key.client.clone(), address, since_us: self.intake.wall_us };
+        self.intake.shared.presence.connect(&key.principal, live);
+        let other =
+            session_slot.and_then(|slot| self.sessions.get(slot)).and_then(|session| session.connection);
+        if let Some(other) = other {
+            self.kick(other, ReasonCode::SessionTakenOver, "another connection has the same client id");
+        }
+        let (session_slot, resumed, ended) = self.take_session(key, arrival);
+        let Some(session) = self.sessions.get(session_slot) else { return };
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
+
+        let limits = &self.intake.shared.config.limits;
+        let state = resumed.then(|| session.state.take().unwrap_or_default());
+        let too_long = arrival.keep_alive == 0 || arrival.keep_alive > limits.keep_alive_max_s;
+        let terms = Accept {
+            assigned_client_id: arrival.assigned.then_some(&*arrival.client),
+            server_keep_alive: (too_long && limits.keep_alive_max_s > 0).then_some(limits.keep_alive_max_s),
+            max_session_expiry_s: limits.session_expiry_max_s,
+        };
+        let now_ms = self.intake.mono_us / 1000;
+        self.spares.lend(&mut connection.io);
+        let mut plain = Plain::new(&mut connection.io.out);
+        connection.protocol.accept(&terms, state, now_ms, &mut plain);
+        connection.protocol.committed(self.intake.journal.committed(), &mut plain);
+        connection.stage = Stage::Open(session_slot);
+
+        session.connection = Some(slot);
+        session.turn = session.turn.wrapping_add(1);
+        session.expiry_s = connection.protocol.expiry_s();
+        if session.expiry_s > 0 {
+            session.persistent = true;
+            let change = Change::Opened { expiry_s: session.expiry_s, clean: ended };
+            self.intake.journal.change(&session.key, &change);
+        } else if ended {
+            self.intake.journal.change(&session.key, &Change::Ended);
+        }
+        if session.principal.kind == PrincipalKind::Device {
+            let principal = session.key.principal.clone();
+            self.tell_status(principal);
+        }
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
+        self.intake.shared.events.push(Event::Connected {
+            principal: arrival.principal.name.clone(),
+            client: arrival.client.clone(),
+            at_us: self.intake.wall_us,
+            address,
+            protocol: connection.protocol.version() as u8,
+        });
+        connection.io.stalled = !connection.io.unread.is_empty();
+        self.mark_ready(slot);
+        self.mark_dirty(slot);
+        self.set_timer(slot);
+        if let Some(session) = self.sessions.get(session_slot) {
+            Self::wants_pump(session, &mut self.pumps);
+        }
+    }
+
+    /// The session for a connection: its slot, whether it was there before, and whether one that the log knows has
+    /// ended.
+    fn take_session(&mut self, key: SessionKey, arrival: &Arrival) -> (u32, bool, bool) {
+        let device = self.intake.shared.devices.get(&key.principal);
+        let device = device.filter(|_| arrival.principal.kind == PrincipalKind::Device);
+        let found = self.sessions.find(&key);
+        let mut ended = false;
+        if let Some(slot) = found {
+            if arrival.clean_start {
+                ended = self.remove_session(slot);
+            } else if let Some(session) = self.sessions.get(slot) {
+                session.principal = arrival.principal.clone();
+                session.device = device;
+                session.will = None;
+                session.ways.clear();
+                return (slot, true, false);
+            }
+        }
+        let session = Session::new(key, arrival.principal.clone(), device);
+        let slot = self.sessions.insert(session);
+        self.intake.counters().sessions.set(self.sessions.len() as u64);
+        (slot, false, ended)
+    }
+
+    /// Removes a session and its subscriptions; true if the log knows it, and has to be told.
+    pub(super) fn remove_session(&mut self, slot: u32) -> bool {
+        let Some(session) = self.sessions.remove(slot) else { return false };
+        for subscription in &session.subscriptions {
+            self.intake.shared.subscriptions.unsubscribe(&subscription.filter, session.id);
+        }
+        let counters = self.intake.counters();
+        counters.subscriptions.add((session.subscriptions.len() as u64).wrapping_neg());
+        counters.sessions.set(self.sessions.len() as u64);
+        if let Some(will) = session.will.clone() {
+            self.publish_will(&session, &will);
+        }
+        session.persistent
+    }
+
+    /// Ends a session for good.
+    pub(super) fn end_session(&mut self, slot: u32) {
+        let Some(key) = self.sessions.get(slot).map(|session| session.key.clone()) else { return };
+        if self.remove_session(slot) {
+            self.intake.journal.change(&key, &Change::Ended);
+        }
+    }
+
+    /// Has the status of a device told by the shard that always does: so the last one told is the last one that was.
+    pub(super) fn tell_status(&mut self, principal: Arc<str>) {
+        let teller = self.intake.shared.shard_of(&principal);
+        if teller == self.intake.shard {
+            self.statuses.push(principal);
+        } else {
+            self.links.send(teller, Cross::Status(principal));
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! From a socket's bytes into the protocol.
+
+use std::io;
+use std::os::fd::AsRawFd;
+
+use super::Shard;
+use super::connection::{MAX_OUTPUT, Stage};
+use super::host::{Host, Outcome};
+use crate::sys::socket;
+
+/// What reading a socket came to.
+enum Read {
+    /// There is nothing more for now.
+    Done,
+    /// There may be more.
+    More,
+    /// The connection is lost.
+    Lost,
+}
+
+impl Shard {
+    /// Reads the connections that are ready, as long as the round has room; returns how many bytes came.
+    pub(super) fn read_ready(&mut self) -> usize {
+        let mut total = 0;
+        let mut at = 0;
+        let ready = std::mem::take(&mut self.ready);
+        while let Some(&slot) = ready.get(at) {
+            if self.is_congested() {
+                break;
+            }
+            at += 1;
+            let Some(connection) = self.connections.get_mut(slot as usize) else { continue };
+            connection.io.ready = false;
+            total += self.read(slot);
+            if self.intake.is_full() {
+                self.finish_round();
+            }
+        }
+        // What was not looked at stays ready, before what got ready meanwhile.
+        let later = std::mem::replace(&mut self.ready, ready);
+        self.ready.drain(..at);
+        self.ready.extend(later);
+        total
+    }
+
+    fn read(&mut self, slot: u32) -> usize {
+        let (read, bytes) = self.receive_once(slot);
+        match read {
+            Read::Done => {}
+            Read::More => self.mark_ready(slot),
+            Read::Lost => self.lost(slot),
+        }
+        bytes
+    }
+
+    /// Reads once and has the protocol take what it will.
+    fn receive_once(&mut self, slot: u32) -> (Read, usize) {
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return (Read::Done, 0) };
+        let io = &mut connection.io;
+        let fd = connection.socket.as_raw_fd();
+        if matches!(connection.stage, Stage::Closing) {
+            return match socket::receive(fd, &mut self.buffer) {
+                Ok(0) => (Read::Lost, 0),
+                Ok(_) => (Read::More, 0),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => (Read::Done, 0),
+                Err(_) => (Read::Lost, 0),
+            };
+        }
+        if io.pending() > MAX_OUTPUT {
+            // It does not read its answers. It becomes ready again when it has.
+            return (Read::Done, 0);
+        }
+        if io.stalled {
+            io.stalled = false;
+            let unread = std::mem::take(&mut io.unread);
+            let taken = self.feed(slot, &unread);
+            self.keep(slot, &unread, taken);
+            let stalled = self.connections.get(slot as usize).is_some_and(|c| c.io.stalled);
+            return (if stalled { Read::Done } else { Read::More }, 0);
+        }
+        if matches!(connection.stage, Stage::Verifying(_)) {
+            return (Read::Done, 0);
+        }
+        // What was left over and what comes now have to be in one piece.
+        let unread = std::mem::take(&mut io.unread);
+        let hangup = io.hangup;
+        let start = if unread.len() <= self.buffer.len() / 2 { unread.len() } else { 0 };
+        let room = self.buffer.len() - start;
+        let count = match socket::receive(fd, &mut self.buffer[start..]) {
+            Ok(0) => return (Read::Lost, 0),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                io.unread = unread;
+                return (if hangup { Read::Lost } else { Read::Done }, 0);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                io.unread = unread;
+                return (Read::More, 0);
+            }
+            Err(_) => return (Read::Lost, 0),
+        };
+        let counters = self.intake.counters();
+        counters.receives.add(1);
+        counters.bytes_in.add(count as u64);
+        let buffer = std::mem::take(&mut self.buffer);
+        if start == unread.len() {
+            let mut buffer = buffer;
+            buffer[..start].copy_from_slice(&unread);
+            let taken = self.feed(slot, &buffer[..start + count]);
+            self.keep(slot, &buffer[..start + count], taken);
+            self.buffer = buffer;
+        } else {
+            let mut joined = unread;
+            joined.extend_from_slice(&buffer[..count]);
+            self.buffer = buffer;
+            let taken = self.feed(slot, &joined);
+            self.keep(slot, &joined, taken);
+        }
+        // A short read has emptied the socket, unless the end of the stream is still to be seen.
+        let stalled = self.connections.get(slot as usize).is_some_and(|c| c.io.stalled);
+        let more = (count == room || hangup) && !stalled;
+        (if more { Read::More } else { Read::Done }, count)
+    }
+
+    /// Offers bytes to the protocol; how many it took.
+    fn feed(&mut self, slot: u32, bytes: &[u8]) -> usize {
+        let now_ms = self.now_ms();
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return 0 };
+        self.spares.lend(&mut connection.io);
+        let session = match connection.stage {
+            Stage::Open(session) => Some(session),
+            _ => None,
+        };
+        let mut host = Host {
+            out: &mut connection.io.out,
+            session,
+            sessions: &mut self.sessions,
+            intake: &mut self.intake,
+            address: connection.address,
+            result: Outcome::default(),
+        };
+        let taken = connection.protocol.read(bytes, now_ms, &mut host);
+        let outcome = host.result;
+        self.register(slot);
+        self.mark_dirty_if_pending(slot);
+        if outcome.request.is_some() || outcome.close.is_some() || outcome.pump {
+            // The rest is kept first: the connection may move away in what follows.
+            self.keep(slot, bytes, taken);
+            self.outcome(slot, outcome);
+            return bytes.len();
+        }
+        taken
+    }
+
+    /// Keeps what the protocol did not take.
+    fn keep(&mut self, slot: u32, bytes: &[u8], taken: usize) {
+        let rest = bytes.get(taken..).unwrap_or_default();
+        if rest.is_empty() {
+            return;
+        }
+        let max = self.intake.shared.config.limits.max_packet_bytes;
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
+        connection.io.unread = rest.to_vec();
+        // A whole packet is there: the protocol waits for something else than bytes.
+        connection.io.stalled = matches!(
+            mohhos_mqtt::packet::frame(rest, max),
+            Ok(Some(frame)) if frame.total_len <= rest.len()
+        );
+        if connection.io.stalled && matches!(connection.stage, Stage::Open(_)) {
+            let waits_for_commit = connection.protocol.awaits_commit() && !self.intake.is_full();
+            if !waits_for_commit {
+                self.mark_ready(slot);
+            }
+        }
+    }
+
+    /// Has the connection told of the commit that its answers wait for.
+    fn register(&mut self, slot: u32) {
+        let token = self.intake.journal.token();
+        if let Some(connection) = self.connections.get_mut(slot as usize)
+            && connection.registered != token
+            && connection.protocol.awaits_commit()
+        {
+            connection.registered = token;
+            self.intake.journal.register((slot, connection.generation));
+        }
+    }
+
+    fn mark_dirty_if_pending(&mut self, slot: u32) {
+        if self.connections.get(slot as usize).is_some_and(|c| c.io.pending() > 0) {
+            self.mark_dirty(slot);
+        } else if let Some(connection) = self.connections.get_mut(slot as usize) {
+            self.spares.take_back(&mut connection.io);
+        }
+    }
+}

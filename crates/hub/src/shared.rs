@@ -1,0 +1,346 @@
+//! What all threads share: tables behind short locks, epochs, the inboxes of the shards.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use mohhos_decode::{Batch, DeadLetters, Names, TableSchema};
+use mohhos_log::{AppendError, Log};
+use mohhos_mqtt::ReasonCode;
+use parking_lot::{Condvar, Mutex};
+use rustc_hash::{FxBuildHasher, FxHashSet};
+use std::hash::BuildHasher;
+
+use crate::auth::hash_pool::HashPool;
+use crate::auth::principals::{Principal, Principals};
+use crate::clerk::ClerkHandle;
+use crate::clock::Clock;
+use crate::config::HubConfig;
+use crate::counters::ShardCounters;
+use crate::devices::Devices;
+use crate::error::HubError;
+use crate::event::{Event, Events};
+use crate::policy::{Policy, PolicySnapshot};
+use crate::presence::Presence;
+use crate::publication::Publication;
+use crate::session::checkpoint::Round;
+use crate::signal::Signal;
+use crate::sys::event_fd::EventFd;
+use crate::topics::message::{Message, SessionId};
+use crate::topics::retained::Retained;
+use crate::topics::trie::Subscriptions;
+
+/// Publications that wait for one shard.
+const MAX_PUBLICATIONS: usize = 65_536;
+
+pub(crate) struct Shared {
+    pub config: HubConfig,
+    pub clock: Arc<dyn Clock>,
+    pub log: Log,
+    pub metrics: Arc<Names>,
+    pub principals: Principals,
+    pub devices: Devices,
+    pub policy: Policy,
+    pub subscriptions: Subscriptions,
+    pub retained: Retained,
+    pub tables: ArcSwap<Vec<Arc<TableSchema>>>,
+    pub tables_epoch: AtomicU64,
+    pub presence: Presence,
+    pub events: Events,
+    pub dead_letters: Mutex<DeadLetters>,
+    pub shards: Box<[ShardShare]>,
+    pub clerk: ClerkHandle,
+    pub hash_pool: HashPool,
+    pub batch_signal: Arc<Signal>,
+    /// Connections over all shards.
+    pub connections: AtomicUsize,
+    /// Numbers the connections of the process.
+    pub connection_ids: AtomicU64,
+    /// How many shards cannot append to the log at the moment.
+    pub stalled_shards: AtomicUsize,
+    pub stopping: AtomicBool,
+}
+
+/// What others have of a shard.
+pub(crate) struct ShardShare {
+    pub wake: EventFd,
+    pub counters: ShardCounters,
+    /// Set by another shard (by index) that waits for room in its ring to this one.
+    pub starving: Box<[AtomicBool]>,
+    /// Set by the shard when it wants to be woken by the next commit.
+    pub awaits_commit: AtomicBool,
+    /// Set by the shard when its ring to the stream thread is full.
+    pub batches_blocked: AtomicBool,
+    inbox: Mutex<Inbox>,
+}
+
+#[derive(Default)]
+struct Inbox {
+    controls: VecDeque<Control>,
+    publications: VecDeque<(Publication, Option<Arc<Reply>>)>,
+}
+
+/// What a shard is asked to do.
+pub(crate) enum Control {
+    /// A password was verified.
+    Verified { slot: u32, generation: u32, right: bool },
+    /// A body was read from the log; `None` if it is gone.
+    Fetched { session: SessionId, offset: u64, message: Option<Box<Message>> },
+    /// Disconnect all sessions of these principals, and end them if `forget`.
+    Disconnect { principals: Arc<FxHashSet<Arc<str>>>, code: ReasonCode, text: &'static str, forget: bool },
+    /// Roles or principals changed: end the subscriptions that are not permitted any more.
+    Review,
+    /// Contribute to a checkpoint.
+    Checkpoint(Arc<Round>),
+    /// Close the listeners and disconnect everybody.
+    Drain,
+    /// End the thread.
+    Stop,
+}
+
+/// Where a publication got in the log, for whoever waits for it.
+#[derive(Default)]
+pub(crate) struct Reply {
+    answer: Mutex<Option<Result<u64, String>>>,
+    arrived: Condvar,
+}
+
+impl Reply {
+    pub fn send(&self, answer: Result<u64, String>) {
+        *self.answer.lock() = Some(answer);
+        self.arrived.notify_all();
+    }
+
+    fn wait(&self, timeout: Duration) -> Option<Result<u64, String>> {
+        let mut answer = self.answer.lock();
+        if answer.is_none() {
+            self.arrived.wait_for(&mut answer, timeout);
+        }
+        answer.take()
+    }
+}
+
+impl ShardShare {
+    pub fn new(wake: EventFd, shards: usize) -> Self {
+        Self {
+            wake,
+            counters: ShardCounters::default(),
+            starving: (0..shards).map(|_| AtomicBool::new(false)).collect(),
+            awaits_commit: AtomicBool::new(false),
+            batches_blocked: AtomicBool::new(false),
+            inbox: Mutex::default(),
+        }
+    }
+
+    /// Asks the shard to do something.
+    pub fn send(&self, control: Control) {
+        self.inbox.lock().controls.push_back(control);
+        self.wake.raise();
+    }
+
+    fn publish(&self, publication: Publication, reply: Option<Arc<Reply>>) -> Result<(), HubError> {
+        let mut inbox = self.inbox.lock();
+        if inbox.publications.len() >= MAX_PUBLICATIONS {
+            return Err(HubError::Refused(
+                "too many publications wait already; the disk is slower than they come, try again later"
+                    .into(),
+            ));
+        }
+        inbox.publications.push_back((publication, reply));
+        drop(inbox);
+        self.wake.raise();
+        Ok(())
+    }
+
+    /// The next thing to do.
+    pub fn take_controls(&self) -> VecDeque<Control> {
+        std::mem::take(&mut self.inbox.lock().controls)
+    }
+
+    /// The next publications, at most `max`.
+    pub fn take_publications(&self, max: usize) -> Vec<(Publication, Option<Arc<Reply>>)> {
+        let publications = &mut self.inbox.lock().publications;
+        let count = publications.len().min(max);
+        publications.drain(..count).collect()
+    }
+
+    /// Removes the publications whose publishers wait for an offset, and tells them why it is refused.
+    pub fn refuse_waiting(&self, why: &str) {
+        let mut refused = Vec::new();
+        self.inbox.lock().publications.retain_mut(|(_, reply)| match reply.take() {
+            Some(reply) => {
+                refused.push(reply);
+                false
+            }
+            None => true,
+        });
+        for reply in refused {
+            reply.send(Err(why.to_owned()));
+        }
+    }
+
+    /// Do publications wait?
+    pub fn has_publications(&self) -> bool {
+        !self.inbox.lock().publications.is_empty()
+    }
+}
+
+impl Shared {
+    /// The shard that a name always belongs to.
+    pub fn shard_of(&self, name: impl std::hash::Hash) -> u16 {
+        (FxBuildHasher.hash_one(name) % self.shards.len() as u64) as u16
+    }
+
+    /// Asks all shards to do something.
+    pub fn tell_all(&self, control: impl Fn() -> Control) {
+        for share in &self.shards {
+            share.send(control());
+        }
+    }
+
+    /// Has all sessions of these principals disconnected, and ended if `forget`.
+    pub fn disconnect(&self, names: FxHashSet<Arc<str>>, text: &'static str, forget: bool) {
+        let principals = Arc::new(names);
+        let code = ReasonCode::AdministrativeAction;
+        self.tell_all(|| Control::Disconnect { principals: principals.clone(), code, text, forget });
+    }
+
+    pub fn put_devices(&self, codes: &[(String, u32)]) {
+        self.devices.put(codes);
+        self.policy.renew();
+    }
+
+    pub fn put_principals(&self, principals: Vec<Principal>) {
+        let changed = self.principals.put(principals);
+        self.policy.renew();
+        if changed.iter().any(|(_, disconnect)| !disconnect) {
+            self.tell_all(|| Control::Review);
+        }
+        let gone: FxHashSet<Arc<str>> =
+            changed.into_iter().filter(|(_, disconnect)| *disconnect).map(|(name, _)| name).collect();
+        if !gone.is_empty() {
+            self.disconnect(gone, "the account was changed", false);
+        }
+    }
+
+    pub fn put_roles(&self, json: &str) -> Result<(), HubError> {
+        self.policy.replace(PolicySnapshot::parse(json)?);
+        self.tell_all(|| Control::Review);
+        Ok(())
+    }
+
+    pub fn put_tables(&self, tables: Vec<TableSchema>) {
+        self.tables.store(Arc::new(tables.into_iter().map(Arc::new).collect()));
+        self.tables_epoch.fetch_add(1, Ordering::Release);
+        for share in &self.shards {
+            share.wake.raise();
+        }
+    }
+
+    /// A shard cannot append to the log.
+    pub fn stall(&self, error: &AppendError) {
+        if self.stalled_shards.fetch_add(1, Ordering::SeqCst) == 0 {
+            let message = format!(
+                "the log takes nothing, so devices are not read: {error}. Free disk space or repair the disk; nothing \
+                 that was acknowledged is lost"
+            );
+            self.alarm("log-stalled", message, true);
+        }
+    }
+
+    /// A shard can append again.
+    pub fn unstall(&self) {
+        if self.stalled_shards.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.alarm("log-stalled", "the log takes records again".into(), false);
+        }
+    }
+
+    /// Tells operators that a condition began or ended.
+    pub fn alarm(&self, code: &'static str, message: String, raised: bool) {
+        self.events.push(Event::Alarm { code, message, at_us: self.clock.wall_us(), raised });
+    }
+}
+
+/// Publishes as the gateway, from any thread. Cheap to clone.
+#[derive(Clone)]
+pub struct Publisher {
+    shared: Arc<Shared>,
+}
+
+impl Publisher {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Publishes without waiting. Publications about one device keep their order.
+    ///
+    /// # Errors
+    /// The topic is not valid, the hub is stopped, or too many publications wait: nothing was taken then, and the
+    /// caller tries again later.
+    pub fn publish(&self, publication: Publication) -> Result<(), HubError> {
+        self.submit(publication, None)
+    }
+
+    /// Publishes and waits until the log has taken it; returns its offset (0 for QoS 0).
+    ///
+    /// # Errors
+    /// As [`Publisher::publish`], or the log does not take it within the time.
+    pub fn publish_logged(&self, publication: Publication, timeout: Duration) -> Result<u64, HubError> {
+        let reply = Arc::new(Reply::default());
+        self.submit(publication, Some(reply.clone()))?;
+        match reply.wait(timeout) {
+            Some(answer) => answer.map_err(HubError::Refused),
+            None => Err(HubError::Refused("it did not answer in time; check the disk".into())),
+        }
+    }
+
+    fn submit(&self, publication: Publication, reply: Option<Arc<Reply>>) -> Result<(), HubError> {
+        publication.check()?;
+        if self.shared.stopping.load(Ordering::Acquire) {
+            return Err(HubError::Stopped);
+        }
+        let shard = self.shared.shard_of(publication.order_key());
+        self.shared.shards[usize::from(shard)].publish(publication, reply)
+    }
+}
+
+/// The stream thread's end of one shard's ring.
+pub struct BatchReceiver {
+    shard: u16,
+    ring: rtrb::Consumer<Batch>,
+    shared: Arc<Shared>,
+}
+
+impl BatchReceiver {
+    pub(crate) fn new(shard: u16, ring: rtrb::Consumer<Batch>, shared: Arc<Shared>) -> Self {
+        Self { shard, ring, shared }
+    }
+
+    /// Which shard fills it.
+    pub fn shard(&self) -> u16 {
+        self.shard
+    }
+
+    /// The next batch, if there is one. To wait for one, use [`BatchReceiver::signal`].
+    pub fn pop(&mut self) -> Option<Batch> {
+        let batch = self.ring.pop().ok()?;
+        let share = &self.shared.shards[usize::from(self.shard)];
+        if share.batches_blocked.swap(false, Ordering::SeqCst) {
+            share.wake.raise();
+        }
+        Some(batch)
+    }
+
+    /// Raised when a shard has put a batch into its ring; the same for all shards. Others may raise it too, to wake
+    /// the stream thread.
+    pub fn signal(&self) -> Arc<Signal> {
+        self.shared.batch_signal.clone()
+    }
+
+    /// True once the shard has ended and the ring is empty: nothing more comes.
+    pub fn is_finished(&self) -> bool {
+        self.ring.is_abandoned() && self.ring.is_empty()
+    }
+}
