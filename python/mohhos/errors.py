@@ -82,6 +82,10 @@ KINDS: Final[dict[str, ErrorKind]] = {
     "scope-missing": ErrorKind(403, "The token does not allow this"),
     "session-invalid": ErrorKind(401, "The session is over"),
     "csrf-invalid": ErrorKind(403, "The request did not come from the page"),
+    # history
+    "query-invalid": ErrorKind(422, "The query cannot be run"),
+    "query-timeout": ErrorKind(408, "The query took too long"),
+    "query-unavailable": ErrorKind(503, "The history gave no answer"),
     # requests
     "request-invalid": ErrorKind(400, "The request is not usable"),
     "path-unknown": ErrorKind(404, "There is nothing at this address"),
