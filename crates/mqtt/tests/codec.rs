@@ -1,5 +1,11 @@
 //! Laws of the codec, on generated packets and on arbitrary bytes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests, which clippy does not know as such"
+)]
+
 use mohhos_mqtt::Version::{V4, V5};
 use mohhos_mqtt::packet::{
     Ack, Auth, ConnAck, Connect, Disconnect, Publish, RetainHandling, SubAck, Subscribe, SubscribeBuf,

@@ -1,5 +1,11 @@
 //! Connecting: the decision, its answer, keep-alive, session expiry, the end of a connection.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests, which clippy does not know as such"
+)]
+
 mod support;
 
 use mohhos_mqtt::Version::{V4, V5};

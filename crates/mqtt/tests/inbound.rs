@@ -1,5 +1,11 @@
 //! From the client: messages of each QoS, acknowledgement after the log, refusals, aliases, subscriptions.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests, which clippy does not know as such"
+)]
+
 mod support;
 
 use mohhos_mqtt::Version::{V4, V5};
@@ -80,6 +86,19 @@ fn a_repeated_qos_2_message_is_answered_and_not_passed_on() {
     assert_eq!(line.sent(), ["PUBCOMP 7 success"]);
     line.publish("t", 2, 7);
     assert_eq!(line.events(), ["publish t x q2 id7"], "after the release the id names a new message");
+}
+
+#[test]
+fn a_release_that_comes_before_its_pubrec_is_answered_once() {
+    let mut line = Line::open(V5);
+    line.host.verdict = Verdict::After(10);
+    line.publish("t", 2, 7);
+    line.host.ready = Ready::After(20);
+    line.pubrel(7);
+    line.commit(10);
+    line.pubrel(7);
+    line.commit(20);
+    assert_eq!(line.sent(), ["PUBREC 7 success", "PUBCOMP 7 success"]);
 }
 
 #[test]

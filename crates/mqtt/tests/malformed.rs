@@ -1,5 +1,11 @@
 //! Bytes that are no packet, and the reason code that the standard prescribes for each.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests, which clippy does not know as such"
+)]
+
 use mohhos_mqtt::Version::{V4, V5};
 use mohhos_mqtt::packet::decode;
 use mohhos_mqtt::{ReasonCode, Version};

@@ -1,5 +1,11 @@
 //! To the client: deliveries of each QoS, the window, sizes, resumption, checkpoints.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests, which clippy does not know as such"
+)]
+
 mod support;
 
 use mohhos_mqtt::Version::{V4, V5};

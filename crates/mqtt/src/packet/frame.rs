@@ -92,34 +92,57 @@ impl Frame {
 #[inline]
 pub fn frame(buf: &[u8], max_size: u32) -> Result<Option<Frame>, DecodeError> {
     let Some(&first) = buf.first() else { return Ok(None) };
-    let Some(packet_type) = PacketType::from_u4(first >> 4) else {
-        return Err(DecodeError::malformed("packet type 0"));
-    };
     let flags = first & 0x0f;
-    if packet_type == PacketType::Publish {
-        if flags & 0b0110 == 0b0110 {
-            return Err(DecodeError::malformed("PUBLISH with QoS 3"));
-        }
-        if flags & 0b1110 == 0b1000 {
-            return Err(DecodeError::malformed("PUBLISH with QoS 0 and DUP"));
-        }
-    } else if first != packet_type.first_byte() {
+    let packet_type = if first >> 4 == PacketType::Publish as u8 {
+        check_publish_flags(flags)?;
+        PacketType::Publish
+    } else {
+        type_of(first)?
+    };
+    let Some((header_len, remaining)) = remaining_length(buf)? else { return Ok(None) };
+    let total_len = header_len + remaining as usize;
+    if total_len as u64 > u64::from(max_size) {
+        return Err(DecodeError::new(ReasonCode::PacketTooLarge, "the packet is larger than permitted"));
+    }
+    Ok(Some(Frame { packet_type, flags, header_len, total_len }))
+}
+
+#[inline]
+fn check_publish_flags(flags: u8) -> Result<(), DecodeError> {
+    if flags & 0b0110 == 0b0110 {
+        return Err(DecodeError::malformed("PUBLISH with QoS 3"));
+    }
+    if flags & 0b1110 == 0b1000 {
+        return Err(DecodeError::malformed("PUBLISH with QoS 0 and DUP"));
+    }
+    Ok(())
+}
+
+fn type_of(first: u8) -> Result<PacketType, DecodeError> {
+    let packet_type = PacketType::from_u4(first >> 4).ok_or(DecodeError::malformed("packet type 0"))?;
+    if first != packet_type.first_byte() {
         return Err(DecodeError::malformed("reserved flags in the fixed header"));
     }
-    let mut remaining = 0usize;
+    Ok(packet_type)
+}
+
+/// Where the body begins, and its length. Most packets are short, and one byte says it.
+#[inline]
+fn remaining_length(buf: &[u8]) -> Result<Option<(usize, u32)>, DecodeError> {
+    match buf.get(1) {
+        None => Ok(None),
+        Some(&byte) if byte & 0x80 == 0 => Ok(Some((2, u32::from(byte)))),
+        Some(_) => long_remaining_length(buf),
+    }
+}
+
+fn long_remaining_length(buf: &[u8]) -> Result<Option<(usize, u32)>, DecodeError> {
+    let mut remaining = 0;
     for index in 0..4 {
         let Some(&byte) = buf.get(1 + index) else { return Ok(None) };
-        remaining |= usize::from(byte & 0x7f) << (7 * index);
+        remaining |= u32::from(byte & 0x7f) << (7 * index);
         if byte & 0x80 == 0 {
-            let header_len = 2 + index;
-            let total_len = header_len + remaining;
-            if total_len as u64 > u64::from(max_size) {
-                return Err(DecodeError::new(
-                    ReasonCode::PacketTooLarge,
-                    "the packet is larger than permitted",
-                ));
-            }
-            return Ok(Some(Frame { packet_type, flags, header_len, total_len }));
+            return Ok(Some((2 + index, remaining)));
         }
     }
     Err(DecodeError::malformed("the remaining length is longer than four bytes"))

@@ -112,28 +112,43 @@ pub fn decode(
     version: Version,
     max_size: u32,
 ) -> Result<Option<(Packet<'_>, usize)>, DecodeError> {
+    let Some((frame, body)) = split(buf, version, max_size)? else { return Ok(None) };
+    let packet = if frame.packet_type == PacketType::Publish {
+        Packet::Publish(Publish::decode(frame.flags, body, version)?)
+    } else {
+        decode_other(&frame, body, version)?
+    };
+    Ok(Some((packet, frame.total_len)))
+}
+
+/// The first half of [`decode`]: fixed header and body of the packet at the start of `buf`, `None` while it is
+/// incomplete.
+#[inline]
+pub(crate) fn split(
+    buf: &[u8],
+    version: Version,
+    max_size: u32,
+) -> Result<Option<(Frame, &[u8])>, DecodeError> {
     let Some(frame) = frame(buf, max_size)? else { return Ok(None) };
     let Some(body) = buf.get(frame.header_len..frame.total_len) else { return Ok(None) };
     if frame.header_len > 2 && version == Version::V5 {
         frame.check_shortest()?;
     }
-    let packet = decode_body(&frame, body, version)?;
-    Ok(Some((packet, frame.total_len)))
+    Ok(Some((frame, body)))
 }
 
-#[inline]
-fn decode_body<'a>(frame: &Frame, body: &'a [u8], version: Version) -> Result<Packet<'a>, DecodeError> {
-    if frame.packet_type == PacketType::Publish {
-        return Publish::decode(frame.flags, body, version).map(Packet::Publish);
-    }
-    decode_other(frame.packet_type, body, version)
-}
-
-fn decode_other(kind: PacketType, body: &[u8], version: Version) -> Result<Packet<'_>, DecodeError> {
+/// The second half for any packet. Out of line, so that it does not burden the way of PUBLISH.
+#[inline(never)]
+pub(crate) fn decode_other<'a>(
+    frame: &Frame,
+    body: &'a [u8],
+    version: Version,
+) -> Result<Packet<'a>, DecodeError> {
+    let kind = frame.packet_type;
     Ok(match kind {
         PacketType::Connect => Packet::Connect(Connect::decode(body)?),
         PacketType::ConnAck => Packet::ConnAck(ConnAck::decode(body, version)?),
-        PacketType::Publish => Packet::Publish(Publish::decode(0, body, version)?),
+        PacketType::Publish => Packet::Publish(Publish::decode(frame.flags, body, version)?),
         PacketType::PubAck => Packet::PubAck(Ack::decode(kind, body, version)?),
         PacketType::PubRec => Packet::PubRec(Ack::decode(kind, body, version)?),
         PacketType::PubRel => Packet::PubRel(Ack::decode(kind, body, version)?),

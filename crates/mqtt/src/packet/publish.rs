@@ -3,7 +3,7 @@
 use crate::error::DecodeError;
 use crate::packet::{PacketType, QoS, Version};
 use crate::property::{Properties, place};
-use crate::text::text;
+use crate::text::{plain_name, text};
 use crate::topic;
 use crate::wire::{self, EncodeError, Reader};
 
@@ -26,21 +26,26 @@ pub struct Publish<'a> {
     pub payload: &'a [u8],
 }
 
+const NOT_TEXT: DecodeError = DecodeError::malformed("the topic name is not valid UTF-8 or holds U+0000");
+
 impl<'a> Publish<'a> {
     #[inline]
-    pub(super) fn decode(flags: u8, body: &'a [u8], version: Version) -> Result<Publish<'a>, DecodeError> {
+    pub(crate) fn decode(flags: u8, body: &'a [u8], version: Version) -> Result<Publish<'a>, DecodeError> {
         // The fixed header was checked: QoS 3 is out.
         let qos = QoS::from_u8(flags >> 1 & 3).unwrap_or_default();
         let mut r = Reader::new(body);
-        let topic = r.binary()?;
-        let topic =
-            text(topic).ok_or(DecodeError::malformed("the topic name is not valid UTF-8 or holds U+0000"))?;
+        let name = r.binary()?;
+        let plain = plain_name(name);
+        let topic = match plain {
+            Some(topic) => topic,
+            None => text(name).ok_or(NOT_TEXT)?,
+        };
         let packet_id = if qos == QoS::AtMostOnce { 0 } else { r.packet_id()? };
         let properties = match version {
             Version::V5 => Properties::read(&mut r, place::PUBLISH)?,
             Version::V4 => Properties::EMPTY,
         };
-        if !topic::is_name(topic) {
+        if plain.is_none() && !topic::is_name(topic) {
             check_odd_name(topic, properties, version)?;
         }
         Ok(Publish {

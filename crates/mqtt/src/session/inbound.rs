@@ -29,21 +29,24 @@ impl Session {
             } else {
                 self.limits.max_packet
             };
-            match packet::decode(rest, self.version, max_size) {
-                Ok(Some((Packet::Publish(publish), len))) => {
-                    used += len;
-                    self.on_publish(&publish, fx);
-                }
-                Ok(Some((packet, len))) => {
-                    used += len;
-                    self.on_packet(&packet, fx);
-                }
+            let (frame, body) = match packet::split(rest, self.version, max_size) {
+                Ok(Some(found)) => found,
                 Ok(None) => break,
                 Err(error) => {
                     self.violation(error, fx);
                     break;
                 }
+            };
+            let done = if frame.packet_type == PacketType::Publish {
+                Publish::decode(frame.flags, body, self.version).map(|publish| self.on_publish(&publish, fx))
+            } else {
+                packet::decode_other(&frame, body, self.version).map(|packet| self.on_packet(&packet, fx))
+            };
+            if let Err(error) = done {
+                self.violation(error, fx);
+                break;
             }
+            used += frame.total_len;
             if !fx.keeps_reading() {
                 break;
             }

@@ -2,6 +2,12 @@
 //! byte, a log that becomes durable late, crashes. Whatever happens, each QoS 2 message arrives exactly once, each
 //! QoS 1 message at least once, in both directions, and no packet id is used for two messages at a time.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests, which clippy does not know as such"
+)]
+
 mod client;
 mod host;
 
