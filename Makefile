@@ -55,7 +55,7 @@ wheel: .make/venv
 	$(BIN)/maturin build --release --out dist
 
 bench: setup-dev ## the benchmark of docs/benchmarks.md; prints ratios, keeps them in bench/results/
-	cargo build --release --quiet --manifest-path bench/Cargo.toml
+	cargo build --release --quiet -p mohhos-load
 	$(BIN)/python -m bench
 
 pins: .make/dev ## renews the pinned Python packages

@@ -23,7 +23,8 @@ struct Connection {
     rest: Vec<u8>,
 }
 
-/// See the head of `main.rs`. `--react N`: every Nth message is hot (temperature 90.00), which the rule answers.
+/// See the head of `main.rs`. `--react N`: every Nth message is hot (temperature 90.00), which the rule answers; which
+/// devices are hot moves on with every round.
 pub fn run(args: &Args) -> Outcome {
     let to: SocketAddrV4 = args.need("to")?;
     let count: usize = args.get("connections", 1000)?;
@@ -49,7 +50,7 @@ pub fn run(args: &Args) -> Outcome {
         let due = (rate * start.elapsed().as_secs_f64()) as u64;
         while sent < due {
             let connection = &mut connections[(sent % count as u64) as usize];
-            let is_hot = sent.is_multiple_of(react);
+            let is_hot = sent % react == sent / count as u64 % react;
             let at = connection.packet.len() - PAYLOAD.len();
             connection.packet[at + HOT] = if is_hot { b'9' } else { b'2' };
             let due_at = BASE + (sent as f64 / rate * 1e6) as u64;

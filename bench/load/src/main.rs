@@ -3,14 +3,16 @@
 //! ```text
 //! mohhos-load sink    --bind 127.0.0.1:1900 --shards 2
 //! mohhos-load send    --to 127.0.0.1:1883 --credentials FILE --connections 1000 --topics 10 --per-segment 10
-//!                     --qos 0 --inflight 10 --seconds 60 [--rate MSG/S]
+//!                     --qos 0 --inflight 10 --seconds 60 [--rate MSG/S] [--counts FILE]
 //! mohhos-load latency --to 127.0.0.1:1883 --credentials FILE --connections 1000 --rate 10000 --seconds 60
+//!                     --react 10
 //! mohhos-load receive --to 127.0.0.1:1883 --user NAME --password P --filter '#' --seconds 60
-//! mohhos-load hold    --to 127.0.0.1:1883 --credentials FILE --connections 25000 --seconds 30
+//! mohhos-load hold    --to 127.0.0.1:1883 --credentials FILE --connections 25000
 //! ```
 //!
 //! `FILE` has one `user,password` line per connection; without it connections give no credentials and are named
-//! `load-0`, `load-1`, …. Every command prints one JSON object on its last line.
+//! `load-0`, `load-1`, …. `--counts` writes one `user,messages` line per connection. `sink` and `hold` run until standard
+//! input closes. Every command prints one JSON object on its last line.
 
 mod args;
 mod client;

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::net::SocketAddrV4;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -13,19 +14,21 @@ use crate::poll::{self, EDGE, Poll, READ, WRITE};
 
 /// The first sequence number of every topic; eight digits for all that follow.
 const FIRST: u64 = 10_000_000;
-const PAYLOAD: &[u8] = br#"{"temperature":20.00,"seq":10000000}"#;
+const PAYLOAD: &[u8] = br#"{"temperature":20.0000,"seq":10000000}"#;
 const TEMPERATURE: usize = br#"{"temperature":2"#.len();
-const SEQUENCE: usize = br#"{"temperature":20.00,"seq":"#.len();
+const SEQUENCE: usize = br#"{"temperature":20.0000,"seq":"#.len();
+/// Temperatures are 20.0000 to 29.9999 in steps of 0.0001; the highest is what a filter rule looks for.
+const STEPS: u64 = 100_000;
 
 struct Connection {
     fd: OwnedFd,
     segment: Vec<u8>,
-    /// Where each message's payload starts in the segment, and its packet id (QoS 1).
-    messages: Vec<(usize, Option<usize>)>,
-    rounds: u64,
+    /// Where each message's payload starts in the segment.
+    payloads: Vec<usize>,
+    sent: u64,
     /// Of the segment, still to be written.
     unsent: usize,
-    outstanding: u32,
+    outstanding: usize,
     blocked: bool,
     rest: Vec<u8>,
 }
@@ -35,53 +38,79 @@ struct Load {
     to: SocketAddrV4,
     topics: usize,
     per_segment: usize,
+    inflight: usize,
     qos: u8,
     seconds: f64,
     rate: f64,
 }
 
+type Opened = (Poll, Vec<Connection>);
+
 #[derive(Default)]
 struct Total {
     sent: u64,
+    hot: u64,
     acknowledged: u64,
     seconds: f64,
+    per_connection: Vec<u64>,
 }
 
-/// See the head of `main.rs`.
+/// See the head of `main.rs`. The nth message of a connection goes to topic `n mod --topics`. Prints `open` when all
+/// connections are, and begins.
 pub fn run(args: &Args) -> Outcome {
     let connections: usize = args.get("connections", 1000)?;
     let threads: usize = args.get("threads", connections.div_ceil(15_000))?;
+    let per_segment = args.get("per-segment", 10)?;
     let load = Load {
         to: args.need("to")?,
         topics: args.get("topics", 1)?,
-        per_segment: args.get("per-segment", 10)?,
+        per_segment,
+        inflight: args.get("inflight", per_segment)?,
         qos: args.get("qos", 0)?,
         seconds: args.get("seconds", 60.0)?,
         rate: args.get("rate", 0.0)? / threads as f64,
     };
+    if !(1..=10).contains(&load.topics) || load.per_segment == 0 || load.inflight < load.per_segment {
+        return Err("--topics is 1 to 10, --per-segment at least 1, --inflight at least --per-segment".into());
+    }
     let users = credentials(args, connections)?;
+    let share = connections.div_ceil(threads);
+    let all_open = Barrier::new(connections.div_ceil(share) + 1);
     let total = std::thread::scope(|scope| {
         let handles: Vec<_> = users
-            .chunks(connections.div_ceil(threads))
+            .chunks(share)
             .enumerate()
             .map(|(i, users)| {
+                let all_open = &all_open;
                 scope.spawn(move || {
-                    poll::own_descriptors().map_err(|e| e.to_string())?;
-                    work(load, i * connections.div_ceil(threads), users).map_err(|e| e.to_string())
+                    let first = i * share;
+                    let opened = open_all(load, first, users).map_err(|e| e.to_string());
+                    all_open.wait();
+                    opened.and_then(|(poll, open)| work(load, first, poll, open).map_err(|e| e.to_string()))
                 })
             })
             .collect();
+        all_open.wait();
+        println!("open");
         let mut total = Total::default();
         for handle in handles {
             let part = handle.join().map_err(|_| "a generator thread panicked")??;
             total.sent += part.sent;
+            total.hot += part.hot;
             total.acknowledged += part.acknowledged;
             total.seconds = total.seconds.max(part.seconds);
+            total.per_connection.extend(part.per_connection);
         }
         Ok::<_, Box<dyn Error>>(total)
     })?;
+    if let Some(path) = args.text("counts") {
+        let lines =
+            users.iter().zip(&total.per_connection).map(|((user, _), sent)| format!("{user},{sent}\n"));
+        std::fs::write(path, lines.collect::<String>())?;
+    }
     Ok(json!({
         "sent": total.sent,
+        "hot": total.hot,
         "acknowledged": total.acknowledged,
         "seconds": total.seconds,
         "per_second": total.sent as f64 / total.seconds,
@@ -91,40 +120,44 @@ pub fn run(args: &Args) -> Outcome {
 
 impl Connection {
     fn new(fd: OwnedFd, user: &str, load: Load) -> Self {
-        let (mut segment, mut messages) = (Vec::new(), Vec::new());
-        for i in 0..load.per_segment {
-            let topic = format!("devices/{user}/telemetry/t{}", i % load.topics);
-            let packet = publish_packet(&topic, PAYLOAD, load.qos);
-            let payload = segment.len() + packet.len() - PAYLOAD.len();
-            messages.push((payload, (load.qos > 0).then_some(payload - 2)));
-            segment.extend_from_slice(&packet);
-        }
-        Self { fd, segment, messages, rounds: 0, unsent: 0, outstanding: 0, blocked: false, rest: Vec::new() }
+        let packet = publish_packet(&format!("devices/{user}/telemetry/t0"), PAYLOAD, load.qos);
+        let segment = packet.repeat(load.per_segment);
+        let payloads = (1..=load.per_segment).map(|n| n * packet.len() - PAYLOAD.len()).collect();
+        Self { fd, segment, payloads, sent: 0, unsent: 0, outstanding: 0, blocked: false, rest: Vec::new() }
     }
 
-    /// Writes new digits: values that vary, and per topic a sequence number that counts up.
-    fn refresh(&mut self, load: Load, random: &mut u64) {
-        let per_topic = load.per_segment.div_ceil(load.topics) as u64;
-        for (i, (payload, id)) in self.messages.iter().enumerate() {
+    /// Writes new digits: values that vary, and per topic a sequence number that counts up. Gives how many are hot.
+    fn refresh(&mut self, load: Load, random: &mut u64) -> u64 {
+        let topics = load.topics as u64;
+        let mut hot = 0;
+        for payload in &self.payloads {
             *random ^= *random << 13;
             *random ^= *random >> 7;
             *random ^= *random << 17;
+            let value = *random % STEPS;
+            hot += u64::from(value == STEPS - 1);
             let at = payload + TEMPERATURE;
-            let value = *random % 1000;
-            self.segment[at] = b'0' + (value / 100) as u8;
-            digits(&mut self.segment[at + 2..at + 4], value % 100);
-            let sequence = FIRST + self.rounds * per_topic + (i / load.topics) as u64;
-            digits(&mut self.segment[payload + SEQUENCE..payload + SEQUENCE + 8], sequence);
-            if let Some(at) = *id {
-                let id = (self.rounds * load.per_segment as u64 + i as u64) % 65_535 + 1;
-                self.segment[at..at + 2].copy_from_slice(&(id as u16).to_be_bytes());
+            self.segment[at] = b'0' + (value / 10_000) as u8;
+            digits(&mut self.segment[at + 2..at + 6], value % 10_000);
+            digits(&mut self.segment[payload + SEQUENCE..payload + SEQUENCE + 8], FIRST + self.sent / topics);
+            // Before the payload stand the packet id, if there is one, and the topic's last character.
+            let id = payload - 2 * usize::from(load.qos > 0);
+            if load.qos > 0 {
+                let value = (self.sent % 65_535 + 1) as u16;
+                self.segment[id..id + 2].copy_from_slice(&value.to_be_bytes());
             }
+            self.segment[id - 1] = b'0' + (self.sent % topics) as u8;
+            self.sent += 1;
         }
-        self.rounds += 1;
         self.unsent = self.segment.len();
         if load.qos > 0 {
-            self.outstanding = load.per_segment as u32;
+            self.outstanding += load.per_segment;
         }
+        hot
+    }
+
+    fn may_send(&self, load: Load) -> bool {
+        !self.blocked && (load.qos == 0 || self.outstanding + load.per_segment <= load.inflight)
     }
 
     /// Writes what is left of the segment; true when all of it is out.
@@ -136,7 +169,7 @@ impl Connection {
     }
 
     /// Takes acknowledgements; how many came, or `None` when the server has closed.
-    fn receive(&mut self, buffer: &mut [u8]) -> std::io::Result<Option<u32>> {
+    fn receive(&mut self, buffer: &mut [u8]) -> std::io::Result<Option<usize>> {
         let mut acknowledged = 0;
         while let Some(n) = poll::read(self.fd.as_raw_fd(), buffer)? {
             if n == 0 {
@@ -157,15 +190,24 @@ impl Connection {
     }
 }
 
-fn work(load: Load, first: usize, users: &[(String, String)]) -> Result<Total, Box<dyn Error>> {
-    let mut poll = Poll::new()?;
+fn open_all(load: Load, first: usize, users: &[(String, String)]) -> Result<Opened, Box<dyn Error>> {
+    poll::own_descriptors()?;
+    let poll = Poll::new()?;
     let mut connections = Vec::with_capacity(users.len());
     for (i, (user, password)) in users.iter().enumerate() {
         let fd = open(load.to, first + i, user, password)?;
         poll.add(fd.as_raw_fd(), i as u64, READ | WRITE | EDGE)?;
         connections.push(Connection::new(fd, user, load));
     }
-    eprintln!("{} connections are open", connections.len());
+    Ok((poll, connections))
+}
+
+fn work(
+    load: Load,
+    first: usize,
+    mut poll: Poll,
+    mut connections: Vec<Connection>,
+) -> Result<Total, Box<dyn Error>> {
     let mut random = 0x9e37_79b9_7f4a_7c15 ^ first as u64;
     let mut buffer = vec![0u8; 64 * 1024];
     let mut total = Total::default();
@@ -182,12 +224,13 @@ fn work(load: Load, first: usize, users: &[(String, String)]) -> Result<Total, B
             if total.sent >= due {
                 break;
             }
-            let connection = &mut connections[next];
-            next = (next + 1) % users.len();
-            if connection.blocked || connection.outstanding > 0 {
+            let at = next;
+            next = (next + 1) % connections.len();
+            let connection = &mut connections[at];
+            if !connection.may_send(load) {
                 continue;
             }
-            connection.refresh(load, &mut random);
+            total.hot += connection.refresh(load, &mut random);
             connection.flush()?;
             total.sent += load.per_segment as u64;
             progress = true;
@@ -196,6 +239,7 @@ fn work(load: Load, first: usize, users: &[(String, String)]) -> Result<Total, B
     }
     drain(&mut poll, &mut connections, &mut buffer, &mut total, load)?;
     total.seconds = start.elapsed().as_secs_f64();
+    total.per_connection = connections.iter().map(|c| c.sent).collect();
     Ok(total)
 }
 
@@ -211,7 +255,7 @@ fn events(
         let connection = &mut connections[key as usize];
         if ready & READ != 0 {
             let got = connection.receive(buffer)?.ok_or("the server closed a connection under load")?;
-            acknowledged += u64::from(got);
+            acknowledged += got as u64;
         }
         if ready & WRITE != 0 && connection.blocked {
             connection.flush()?;
@@ -248,4 +292,47 @@ fn drain(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segments(topics: usize, per_segment: usize, qos: u8, rounds: usize) -> Vec<String> {
+        let load = Load {
+            to: SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 1),
+            topics,
+            per_segment,
+            inflight: per_segment,
+            qos,
+            seconds: 0.0,
+            rate: 0.0,
+        };
+        let fd = OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+        let mut connection = Connection::new(fd, "d", load);
+        let mut random = 7;
+        let mut seen = Vec::new();
+        for _ in 0..rounds {
+            connection.refresh(load, &mut random);
+            let mut at = 0;
+            while let Some((frame, size)) = next_frame(&connection.segment[at..]) {
+                let Frame::Publish { payload, packet_id, .. } = frame else { panic!("not a PUBLISH") };
+                let topic = connection.segment[at + size - payload.len() - 2 * usize::from(qos > 0) - 1];
+                let payload: serde_json::Value = serde_json::from_slice(payload).unwrap();
+                assert!((20.0..30.0).contains(&payload["temperature"].as_f64().unwrap()));
+                seen.push(format!("t{} {} {packet_id}", topic as char, payload["seq"]));
+                at += size;
+            }
+            assert_eq!(at, connection.segment.len());
+        }
+        seen
+    }
+
+    #[test]
+    fn every_topic_counts_up_without_a_gap_whatever_fits_into_a_segment() {
+        let expected = ["t0 10000000 0", "t1 10000000 0", "t2 10000000 0", "t0 10000001 0"];
+        assert_eq!(segments(3, 2, 0, 2), expected);
+        assert_eq!(segments(3, 1, 0, 4), expected);
+        assert_eq!(segments(1, 3, 1, 1), ["t0 10000000 1", "t0 10000001 2", "t0 10000002 3"]);
+    }
 }

@@ -91,7 +91,7 @@ fn serve(peer: &mut Peer, buffer: &mut [u8], answer: &mut Vec<u8>) -> bool {
         let full = n == buffer.len() - kept;
         let bytes = &buffer[..kept + n];
         let mut at = 0;
-        let mut messages = 0;
+        let (mut messages, mut closed) = (0, false);
         answer.clear();
         while let Some((frame, size)) = next_frame(&bytes[at..]) {
             match frame {
@@ -105,12 +105,15 @@ fn serve(peer: &mut Peer, buffer: &mut [u8], answer: &mut Vec<u8>) -> bool {
                 Frame::Subscribe { packet_id } => {
                     answer.extend_from_slice(&[0x90, 3, (packet_id >> 8) as u8, packet_id as u8, 0]);
                 }
-                Frame::Disconnect => return false,
+                Frame::Disconnect => closed = true,
                 Frame::Other => {}
             }
             at += size;
         }
         MESSAGES.fetch_add(messages, Relaxed);
+        if closed {
+            return false;
+        }
         peer.rest.extend_from_slice(&bytes[at..]);
         if !answer.is_empty() && poll::write(peer.fd.as_raw_fd(), answer).is_err() {
             return false;
