@@ -20,7 +20,8 @@
 //! | [`Session::kick`]: a reason | DISCONNECT (MQTT 5), `will`, `close` |
 //!
 //! **Tokens** are positions in the host's log. Those that one session is given never decrease (a later one may
-//! equal an earlier one), and `committed(t)` releases all that wait for `token <= t`. Acknowledgements leave in the
+//! equal an earlier one), and `committed(t)` releases all that wait for `token <= t`. A new `Session` takes nothing for
+//! durable: call `committed` before `accept` when a session is resumed. Acknowledgements leave in the
 //! order in which the packets came (4.6), so one that could go at once waits behind one that cannot.
 //!
 //! **Back-pressure.** `read` takes less than it was given when a packet is incomplete, when the connect decision is
@@ -35,8 +36,8 @@
 //! After `accept` with a resumed state: while [`Session::next_resend`] names a delivery, the host passes it to
 //! `deliver` again (it goes out with DUP and its old packet id) or, if the body is gone, to [`Session::forget`];
 //! new messages wait until then. QoS 0 never waits.
-//! For exactly-once beyond a crash of the host, it calls [`Session::reserve`] first, logs the packet id, then
-//! `deliver`s: after the crash the client must see the same packet id again.
+//! For exactly-once beyond a crash of the host, it calls [`Session::reserve`] first, logs the packet id, and
+//! `deliver`s when that is durable: after the crash the client must see the same packet id again.
 //!
 //! **State.** [`Session::into_state`] gives what outlives the connection; [`SessionState::export`] and
 //! [`SessionState::import`] make bytes of it for the host's checkpoint, and its `replay_` methods bring an imported
