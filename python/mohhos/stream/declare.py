@@ -6,7 +6,7 @@ from typing import Literal, NoReturn
 
 from mohhos.stream.errors import RuleError, Span, nearest
 from mohhos.stream.syntax import CreateTable, TypeName
-from mohhos.stream.tables import BUILT_IN, Column, Sink, Table, Watermark
+from mohhos.stream.tables import BUILT_IN, MAX_SPAN_US, Column, Sink, Table, Watermark
 from mohhos.stream.types import Type
 
 __all__ = ["declare", "read_type"]
@@ -158,6 +158,8 @@ class _Declaration:
         delay = definition.delay.us if definition.delay else 0
         if delay < 0:
             self._fail(definition.span, "a watermark is not ahead of the time column", "Take the minus sign out")
+        if delay > MAX_SPAN_US:
+            self._fail(definition.span, "a watermark is at most 400 days behind", "Write a shorter interval")
         return Watermark(name, delay, self._scope(columns), self._idle_timeout())
 
     def _scope(self, columns: tuple[Column, ...]) -> Literal["device", "table"]:

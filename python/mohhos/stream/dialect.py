@@ -32,16 +32,20 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token. `text` is what it stands for: a string without its quotes, a word as it was written."""
+    """One token. `text` is what it stands for: a string without its quotes, a word as it was written.
+
+    `key` is what the grammar compares: a word in upper case, a sign, and empty for everything else.
+    """
 
     kind: Kind
     text: str
     span: Span
+    key: str = ""
 
     @property
     def word(self) -> str:
         """The upper-case word, empty for everything that is not an unquoted word."""
-        return self.text.upper() if self.kind is Kind.WORD else ""
+        return self.key if self.kind is Kind.WORD else ""
 
 
 _TOKEN = re.compile(
@@ -132,7 +136,7 @@ def _word(sql: str, text: str, span: Span) -> Token:
     if sql.startswith("'", span.end):
         hint = "Put a space between them, or write a plain string"
         raise RuleError.at(sql, span, "rule-syntax", "strings have no prefix in the rule language", hint)
-    return Token(Kind.WORD, text, span)
+    return Token(Kind.WORD, text, span, text.upper())
 
 
 _READERS: dict[str, Callable[[str, str, Span], Token]] = {
@@ -140,7 +144,7 @@ _READERS: dict[str, Callable[[str, str, Span], Token]] = {
     "quoted": _quoted,
     "number": _number,
     "word": _word,
-    "sign": lambda _, text, span: Token(Kind.SIGN, text, span),
+    "sign": lambda _, text, span: Token(Kind.SIGN, text, span, text),
 }
 
 

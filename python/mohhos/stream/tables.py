@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from mohhos.stream.types import Type
 
-__all__ = ["ALERTS", "BUILT_IN", "COMMANDS", "TELEMETRY", "Column", "Sink", "Table", "Watermark"]
+__all__ = ["ALERTS", "BUILT_IN", "COMMANDS", "MAX_SPAN_US", "TELEMETRY", "Column", "Sink", "Table", "Watermark"]
+
+
+MAX_SPAN_US: Final = 400 * 86_400_000_000
+"""The longest window and the longest delay of a watermark, here as in the engine: 400 days."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ Refusal = Callable[[str], RuleError]
 
 INTO = "INSERT INTO alerts (device) "
 FROM_WINDOW = "FROM TABLE(TUMBLE(TABLE pumps, DESCRIPTOR(ts), INTERVAL '10' SECOND))"
+LONG_WINDOW = FROM_WINDOW.replace("'10' SECOND", "'401' DAY(3)")
 BY = "GROUP BY device, window_start, window_end"
 
 # text, code, line, column, offending text, a part of the hint
@@ -98,6 +99,22 @@ CASES = [
     (INTO + f"SELECT device {FROM_WINDOW.replace('10', '0')} {BY}", "rule-window", 1, 90, "INTERVAL '0' SECOND", "INTERVAL '10' SECOND"),
     (INTO + f"SELECT device {FROM_WINDOW.replace('10', '100')} {BY}", "rule-syntax", 1, 99, "'100'", "SECOND(3)"),
     (INTO + "WITH w AS (SELECT device, window_time " + f"{FROM_WINDOW} {BY}, window_time) SELECT device {FROM_WINDOW.replace('pumps', 'w').replace('(ts)', '(window_time)')} {BY}", "rule-unsupported", 1, 212, "TABLE(TUMBLE(TABLE w, DESCRIPTOR(window_time), INTERVAL '10' SECOND))", "longer window"),
+    (
+        INTO + f"SELECT device {LONG_WINDOW} {BY}",
+        "rule-window",
+        1,
+        90,
+        "INTERVAL '401' DAY(3)",
+        "INTERVAL '10' SECOND",
+    ),
+    (
+        INTO + "SELECT JSON_VALUE(mode, '$.a' RETURNING STRING) FROM pumps",
+        "rule-unsupported",
+        1,
+        58,
+        "RETURNING",
+        "TRY_CAST",
+    ),
     # two event times in one result
     ("CREATE TABLE o (device STRING, a TIMESTAMP(3), b TIMESTAMP(3)) WITH ('topic' = 'o'); INSERT INTO o SELECT device, ts, ts FROM pumps", "rule-unsafe", 1, 100, "SELECT device, ts, ts FROM pumps", "CAST(… AS TIMESTAMP(3))"),
     # a query that nobody reads is looked at as well

@@ -75,6 +75,9 @@ def _ordinary(cursor: Cursor, name: str, start: int, expression: Parse) -> Expr:
             arguments.append(_argument(cursor, expression))
     if cursor.sees("IGNORE", "NULLS") or cursor.sees("RESPECT", "NULLS"):
         cursor.later(cursor.token.span, "IGNORE NULLS", "Filter NULL out before, in WITH")
+    if cursor.sees("RETURNING") or (name == "JSON_VALUE" and (cursor.sees("NULL", "ON") or cursor.sees("ERROR", "ON"))):
+        hint = "JSON_VALUE gives a STRING, or NULL: convert it with TRY_CAST(JSON_VALUE(…) AS DOUBLE)"
+        cursor.later(cursor.token.span, f"{cursor.token.text} in JSON_VALUE", hint)
     if cursor.sees("ORDER", "BY"):
         cursor.later(cursor.token.span, "ORDER BY inside a function", "Take it out")
     cursor.expect(")", f"after the arguments of {name}")

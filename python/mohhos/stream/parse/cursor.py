@@ -51,7 +51,9 @@ class Cursor:
 
     def sees(self, *words: str) -> bool:
         """Do these words or signs come next?"""
-        return all(self._is(self.ahead(n), word) for n, word in enumerate(words))
+        if self._tokens[self._index].key != words[0]:
+            return False
+        return all(self.ahead(n).key == word for n, word in enumerate(words))
 
     def accept(self, *words: str) -> bool:
         """Goes over these words or signs if they come next."""
@@ -62,14 +64,15 @@ class Cursor:
 
     def accept_any(self, *words: str) -> str | None:
         """Goes over the next token if it is one of these words or signs, and tells which."""
-        for word in words:
-            if self.accept(word):
-                return word
-        return None
+        key = self._tokens[self._index].key
+        if key not in words:
+            return None
+        self._index += 1
+        return key
 
     def expect(self, word: str, where: str) -> Token:
         """Goes over this word or sign, which must come next."""
-        if not self._is(self.token, word):
+        if self.token.key != word:
             self.unexpected(f"{word} is expected {where}")
         return self.take()
 
@@ -141,7 +144,3 @@ class Cursor:
     def later(self, span: Span, what: str, hint: str) -> NoReturn:
         """Refuses what is Flink SQL and not supported yet."""
         self.fail(span, "rule-unsupported", f"{what} is not yet supported here", hint)
-
-    @staticmethod
-    def _is(token: Token, word: str) -> bool:
-        return token.word == word or (token.kind is Kind.SIGN and token.text == word)

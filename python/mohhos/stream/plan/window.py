@@ -8,6 +8,7 @@ from mohhos.stream.plan.items import select_items
 from mohhos.stream.plan.relation import Relation
 from mohhos.stream.plan.scope import Field, Scope
 from mohhos.stream.syntax import Call, Expr, Name, Select, TumbleSource
+from mohhos.stream.tables import MAX_SPAN_US
 from mohhos.stream.types import Plan, Type, Value, column
 
 __all__ = ["aggregate_window"]
@@ -40,8 +41,9 @@ def aggregate_window(
 
 def _time(source: TumbleSource, relation: Relation, scope: Scope) -> str:
     """The column that DESCRIPTOR names."""
-    if source.size.us <= 0:
-        raise scope.error(source.size.span, "rule-window", "a window has a length", "Write INTERVAL '10' SECOND")
+    if not 0 < source.size.us <= MAX_SPAN_US:
+        hint = "Write INTERVAL '10' SECOND"
+        raise scope.error(source.size.span, "rule-window", "a window is at most 400 days long, and longer than 0", hint)
     value = scope.resolve(Name(source.time.span, (source.time,)))
     if relation.windowed:
         hint = "Aggregate once, over the longer window"
