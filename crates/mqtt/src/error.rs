@@ -3,15 +3,16 @@
 use crate::packet::Version;
 use crate::reason::ReasonCode;
 
-/// What is wrong with received bytes. The connection cannot go on: an MQTT 5 client is told `code` in CONNACK or
-/// DISCONNECT, a 3.1.1 client is disconnected (with a CONNACK before, where 3.1.1 has a return code).
+/// What is wrong with received bytes. The connection cannot go on: an MQTT 5 client is told `code` in CONNACK
+/// or DISCONNECT, a 3.1.1 client is disconnected (with a CONNACK before, where 3.1.1 has a return code).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeError {
     /// The reason code that MQTT 5 prescribes.
     pub code: ReasonCode,
     /// What was found, for the log and the reason string.
     pub what: &'static str,
-    /// In which version a CONNACK may be sent: only set if the packet is a CONNECT whose version could be read.
+    /// In which version a CONNACK may be sent: only set if the packet is a CONNECT whose version could be
+    /// read.
     pub connack: Option<Version>,
 }
 

@@ -1,6 +1,7 @@
 //! UTF-8 strings as MQTT defines them (1.5.4): valid UTF-8 without U+0000.
 //!
-//! Short ASCII is the usual case, so it is checked eight bytes at a time; the last eight may overlap those before.
+//! Short ASCII is the usual case, so it is checked eight bytes at a time; the last eight may overlap those
+//! before.
 
 const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -15,8 +16,8 @@ pub fn text(bytes: &[u8]) -> Option<&str> {
     slow(bytes)
 }
 
-/// The bytes as a topic name, if that shows at a glance: not empty, ASCII without U+0000 and wildcards. `None` says
-/// that a closer look is needed.
+/// The bytes as a topic name, if that shows at a glance: not empty, ASCII without U+0000 and wildcards.
+/// `None` says that a closer look is needed.
 #[inline]
 pub(crate) fn plain_name(bytes: &[u8]) -> Option<&str> {
     if !bytes.is_empty() && scan(bytes, |word| not_plain(word) | wildcards(word)) {
@@ -26,8 +27,8 @@ pub(crate) fn plain_name(bytes: &[u8]) -> Option<&str> {
     None
 }
 
-/// Has a byte outside 0x01..=0x7f its high bit in the result? A high bit stands for itself, and a zero byte borrows
-/// when 1 is taken from it. Without such a byte the result has no high bit.
+/// Has a byte outside 0x01..=0x7f its high bit in the result? A high bit stands for itself, and a zero byte
+/// borrows when 1 is taken from it. Without such a byte the result has no high bit.
 #[inline]
 fn not_plain(word: u64) -> u64 {
     word | word.wrapping_sub(LOW)

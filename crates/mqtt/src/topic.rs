@@ -1,7 +1,7 @@
 //! Topic names and filters (4.7), and shared subscriptions (4.8.2).
 
-/// Is it a topic name that may be published to: not empty, without wildcards? The string is known to be free of
-/// U+0000.
+/// Is it a topic name that may be published to: not empty, without wildcards? The string is known to be free
+/// of U+0000.
 #[inline]
 pub fn is_name(name: &str) -> bool {
     let mut wild = false;
@@ -30,8 +30,8 @@ pub fn is_filter(filter: &str) -> bool {
     true
 }
 
-/// Does the filter match the topic name? Both are valid. Names that begin with `$` are not matched by a wildcard in
-/// the first level (4.7.2).
+/// Does the filter match the topic name? Both are valid. Names that begin with `$` are not matched by a
+/// wildcard in the first level (4.7.2).
 pub fn matches(filter: &str, topic: &str) -> bool {
     if topic.starts_with('$') && filter.starts_with(['+', '#']) {
         return false;
@@ -58,7 +58,8 @@ pub struct Shared<'a> {
     pub filter: &'a str,
 }
 
-/// Takes a shared subscription apart. `None`: not shared. `Some(Err)`: it begins as one and is not well-formed.
+/// Takes a shared subscription apart. `None`: not shared. `Some(Err)`: it begins as one and is not
+/// well-formed.
 pub fn shared(filter: &str) -> Option<Result<Shared<'_>, NotShared>> {
     let rest = filter.strip_prefix("$share/")?;
     Some(match rest.split_once('/') {

@@ -1,4 +1,5 @@
-//! Figures for the hot path, printed: `cargo test --release -p mohhos-mqtt --test speed -- --ignored --nocapture`.
+//! Figures for the hot path, printed: `cargo test --release -p mohhos-mqtt --test speed -- --ignored
+//! --nocapture`.
 
 #![allow(
     clippy::unwrap_used,

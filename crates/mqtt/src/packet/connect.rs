@@ -141,8 +141,8 @@ fn put(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), EncodeError> {
     Ok(())
 }
 
-/// Protocol name and level (3.1.2.1, 3.1.2.2). The CONNACK about an unknown level is in the nearest version that
-/// the client may understand.
+/// Protocol name and level (3.1.2.1, 3.1.2.2). The CONNACK about an unknown level is in the nearest version
+/// that the client may understand.
 fn read_version(r: &mut Reader<'_>) -> Result<Version, DecodeError> {
     let name = r.binary()?;
     if name != b"MQTT" && name != b"MQIsdp" {

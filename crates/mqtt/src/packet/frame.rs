@@ -51,8 +51,8 @@ impl PacketType {
         })
     }
 
-    /// The first byte of a packet of this type without flags of its own: the type, and the bits that the standard
-    /// fixes (2.1.3).
+    /// The first byte of a packet of this type without flags of its own: the type, and the bits that the
+    /// standard fixes (2.1.3).
     pub(crate) const fn first_byte(self) -> u8 {
         let fixed = match self {
             PacketType::PubRel | PacketType::Subscribe | PacketType::Unsubscribe => 0b0010,
@@ -76,8 +76,8 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// MQTT 5 demands the shortest form of the remaining length (1.5.5). A CONNECT is spared, for it may come from a
-    /// 3.1.1 client.
+    /// MQTT 5 demands the shortest form of the remaining length (1.5.5). A CONNECT is spared, for it may come
+    /// from a 3.1.1 client.
     pub(super) fn check_shortest(&self) -> Result<(), DecodeError> {
         let shortest = varint_len((self.total_len - self.header_len) as u32);
         if self.header_len > 1 + shortest && self.packet_type != PacketType::Connect {

@@ -1,7 +1,7 @@
 //! Control packets: views over the bytes that were read, and their encoding.
 //!
-//! [`decode`] never copies and never looks beyond the packet's end. Lists inside a packet (properties, filters,
-//! reason codes) stay encoded bytes behind an iterator; they are checked once, while decoding.
+//! [`decode`] never copies and never looks beyond the packet's end. Lists inside a packet (properties,
+//! filters, reason codes) stay encoded bytes behind an iterator; they are checked once, while decoding.
 
 mod ack;
 mod auth;
@@ -104,8 +104,8 @@ pub enum Packet<'a> {
 }
 
 /// Decodes the packet at the start of `buf`: the packet and how many bytes it took, or `None` while it is
-/// incomplete. `version` is that of the connection; a CONNECT says its own. `max_size` limits the whole packet,
-/// fixed header included (3.1.2.11.4); a longer one is refused as soon as its fixed header is there.
+/// incomplete. `version` is that of the connection; a CONNECT says its own. `max_size` limits the whole
+/// packet, fixed header included (3.1.2.11.4); a longer one is refused as soon as its fixed header is there.
 #[inline]
 pub fn decode(
     buf: &[u8],
@@ -121,8 +121,8 @@ pub fn decode(
     Ok(Some((packet, frame.total_len)))
 }
 
-/// The first half of [`decode`]: fixed header and body of the packet at the start of `buf`, `None` while it is
-/// incomplete.
+/// The first half of [`decode`]: fixed header and body of the packet at the start of `buf`, `None` while it
+/// is incomplete.
 #[inline]
 pub(crate) fn split(
     buf: &[u8],
@@ -205,8 +205,8 @@ fn permitted(code: ReasonCode, list: &[ReasonCode]) -> ReasonCode {
     if list.contains(&code) { code } else { ReasonCode::UnspecifiedError }
 }
 
-/// Writes a packet whose length is known only afterwards: the body first, then the fixed header, moved before it. For the
-/// packets that are rare or small.
+/// Writes a packet whose length is known only afterwards: the body first, then the fixed header, moved before
+/// it. For the packets that are rare or small.
 fn write_packet(
     out: &mut Vec<u8>,
     kind: PacketType,

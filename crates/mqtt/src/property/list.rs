@@ -31,8 +31,8 @@ impl<'a> Properties<'a> {
     /// No properties.
     pub const EMPTY: Properties<'static> = Properties { raw: &[] };
 
-    /// Properties kept as the bytes that [`Properties::raw`] gave. Reading ends at the first byte that makes no
-    /// sense, so that foreign bytes do no harm.
+    /// Properties kept as the bytes that [`Properties::raw`] gave. Reading ends at the first byte that makes
+    /// no sense, so that foreign bytes do no harm.
     #[inline]
     pub const fn from_raw(raw: &'a [u8]) -> Properties<'a> {
         Properties { raw }
@@ -124,8 +124,8 @@ impl<'a> Properties<'a> {
         maximum_packet_size, MaximumPacketSize, u32;
     }
 
-    /// Reads length and properties of a packet, each checked: known, permitted at `place`, not repeated, with a
-    /// value in its range.
+    /// Reads length and properties of a packet, each checked: known, permitted at `place`, not repeated, with
+    /// a value in its range.
     #[inline]
     pub(crate) fn read(r: &mut Reader<'a>, place: u16) -> Result<Properties<'a>, DecodeError> {
         let len = r.varint()?;

@@ -11,7 +11,8 @@
 //! | number of inbound QoS 2 ids | 2 |
 //! | each inbound id, ascending | 2 |
 //!
-//! Invariants: no packet id is 0 or occurs twice in its direction; no delivery id occurs twice; nothing follows.
+//! Invariants: no packet id is 0 or occurs twice in its direction; no delivery id occurs twice; nothing
+//! follows.
 
 use std::collections::HashSet;
 
@@ -34,9 +35,10 @@ impl std::fmt::Display for ImportError {
 impl std::error::Error for ImportError {}
 
 impl SessionState {
-    /// Appends the state as of the position `committed` of the log. Steps with a token beyond it are left out: if
-    /// they become durable, the `replay_` methods bring them back; if not, they have not happened. All deliveries in
-    /// flight are there, reserved or sent, so that their packet ids are as durable as these bytes.
+    /// Appends the state as of the position `committed` of the log. Steps with a token beyond it are left
+    /// out: if they become durable, the `replay_` methods bring them back; if not, they have not happened.
+    /// All deliveries in flight are there, reserved or sent, so that their packet ids are as durable as these
+    /// bytes.
     pub fn export(&self, committed: u64, out: &mut Vec<u8>) {
         out.push(FORMAT);
         let Some(inner) = self.get() else {

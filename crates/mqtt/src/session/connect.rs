@@ -33,9 +33,9 @@ impl Session {
         fx.connect(connect);
     }
 
-    /// The host accepts the CONNECT. `state` is what [`Session::into_state`] or [`SessionState::import`] gave if a
-    /// session of this client is being kept, else `None`; a clean start drops it. If the connection ended
-    /// meanwhile, nothing happens, and `into_state` gives the state back.
+    /// The host accepts the CONNECT. `state` is what [`Session::into_state`] or [`SessionState::import`] gave
+    /// if a session of this client is being kept, else `None`; a clean start drops it. If the connection
+    /// ended meanwhile, nothing happens, and `into_state` gives the state back.
     pub fn accept<E: Effects>(
         &mut self,
         terms: &Accept<'_>,
@@ -72,7 +72,8 @@ impl Session {
     fn connack_properties(&self, terms: &Accept<'_>, asked_expiry_s: u32) -> PropertyBuf {
         let limits = &self.limits;
         let mut properties = PropertyBuf::new();
-        // A string that is too long to be encoded is left out: the host has chosen it, and would see it missing.
+        // A string that is too long to be encoded is left out: the host has chosen it, and would see it
+        // missing.
         let mut add = |property| {
             let _ = properties.push(property);
         };
@@ -107,8 +108,8 @@ impl Session {
         }
     }
 
-    /// The host refuses the CONNECT. 3.1.1 has return codes for some reasons and closes without an answer for the
-    /// others.
+    /// The host refuses the CONNECT. 3.1.1 has return codes for some reasons and closes without an answer for
+    /// the others.
     pub fn refuse<E: Effects>(&mut self, code: ReasonCode, text: &str, fx: &mut E) {
         if self.stage != Stage::Deciding {
             return;

@@ -13,42 +13,44 @@ pub trait Effects {
     fn output(&mut self) -> &mut Vec<u8>;
 
     /// The client asks to connect. Until the host answers with [`Session::accept`](super::Session::accept) or
-    /// [`Session::refuse`](super::Session::refuse), `read` takes nothing more. The host copies what it needs (user
-    /// name, password, client id, clean start).
+    /// [`Session::refuse`](super::Session::refuse), `read` takes nothing more. The host copies what it needs
+    /// (user name, password, client id, clean start).
     fn connect(&mut self, connect: &Connect<'_>);
 
-    /// A message from the client, passed on exactly once for each QoS 2 message. The topic is valid and, where an
-    /// alias was used, resolved.
+    /// A message from the client, passed on exactly once for each QoS 2 message. The topic is valid and,
+    /// where an alias was used, resolved.
     fn publish(&mut self, publish: &Publish<'_>) -> Verdict;
 
-    /// The client released an inbound QoS 2 message (PUBREL). PUBCOMP follows as the answer says; the host logs
-    /// the release first, for afterwards the client uses the packet id again.
+    /// The client released an inbound QoS 2 message (PUBREL). PUBCOMP follows as the answer says; the host
+    /// logs the release first, for afterwards the client uses the packet id again.
     fn released(&mut self, packet_id: u16) -> Ready;
 
-    /// The client subscribes. The host pushes one code for each filter, in order: the granted QoS or an error. The
-    /// SUBACK follows as the answer says. All filters are well-formed.
+    /// The client subscribes. The host pushes one code for each filter, in order: the granted QoS or an
+    /// error. The SUBACK follows as the answer says. All filters are well-formed.
     fn subscribe(&mut self, subscribe: &Subscribe<'_>, codes: &mut Vec<ReasonCode>) -> Ready;
 
     /// The client unsubscribes. The host pushes one code for each filter, in order.
     fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>, codes: &mut Vec<ReasonCode>) -> Ready;
 
-    /// The client has received (PUBREC) a QoS 2 delivery: it must never be published again. PUBREL follows as the
-    /// answer says; the host logs the fact first.
+    /// The client has received (PUBREC) a QoS 2 delivery: it must never be published again. PUBREL follows as
+    /// the answer says; the host logs the fact first.
     fn received(&mut self, delivery: u64) -> Ready;
 
     /// A delivery of QoS 1 or 2 has ended: acknowledged (PUBACK, PUBCOMP; `code` is success or "no matching
     /// subscribers") or refused by the client (`code` is an error). The window may have room again.
     fn settled(&mut self, delivery: u64, code: ReasonCode);
 
-    /// The connection ended without a normal DISCONNECT: publish the will after `will.delay_s`, or when the session
-    /// ends, whichever is first, unless the session is resumed before (3.1.3.2.2). Called before `close`.
+    /// The connection ended without a normal DISCONNECT: publish the will after `will.delay_s`, or when the
+    /// session ends, whichever is first, unless the session is resumed before (3.1.3.2.2). Called before
+    /// `close`.
     fn will(&mut self, will: Will);
 
-    /// The connection is over; called exactly once. The host flushes the output, closes the socket, and takes the
-    /// state with [`Session::into_state`](super::Session::into_state).
+    /// The connection is over; called exactly once. The host flushes the output, closes the socket, and takes
+    /// the state with [`Session::into_state`](super::Session::into_state).
     fn close(&mut self, cause: Close);
 
-    /// Asked after each packet: shall `read` go on with the next? `false` leaves the rest of the buffer unread.
+    /// Asked after each packet: shall `read` go on with the next? `false` leaves the rest of the buffer
+    /// unread.
     #[inline]
     fn keeps_reading(&self) -> bool {
         true
@@ -69,11 +71,11 @@ pub enum Verdict {
     Accept,
     /// Taken. QoS 1 and 2 are acknowledged at once with this code, "no matching subscribers" for example.
     AcceptWith(ReasonCode),
-    /// Taken, and acknowledged when [`Session::committed`](super::Session::committed) reaches the token. For QoS 0
-    /// the same as `Accept`.
+    /// Taken, and acknowledged when [`Session::committed`](super::Session::committed) reaches the token. For
+    /// QoS 0 the same as `Accept`.
     After(u64),
-    /// Not taken, with an error code and a text for the client (empty for none). QoS 0 is dropped, MQTT 5 is told
-    /// in PUBACK or PUBREC, 3.1.1 as [`Effects::closes_refused_v4`] says.
+    /// Not taken, with an error code and a text for the client (empty for none). QoS 0 is dropped, MQTT 5 is
+    /// told in PUBACK or PUBREC, 3.1.1 as [`Effects::closes_refused_v4`] says.
     Refuse(ReasonCode, &'static str),
     /// Not taken, and the connection is closed with this code and text.
     Close(ReasonCode, &'static str),

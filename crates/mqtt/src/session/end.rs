@@ -11,8 +11,8 @@ impl Session {
         self.end(Close::Transport, fx);
     }
 
-    /// The host ends the connection: take-over, quarantine, shutdown, a consumer that is too slow. MQTT 5 clients are
-    /// told `code` and `text`. A connect decision that is still out is a refusal.
+    /// The host ends the connection: take-over, quarantine, shutdown, a consumer that is too slow. MQTT 5
+    /// clients are told `code` and `text`. A connect decision that is still out is a refusal.
     pub fn kick<E: Effects>(&mut self, code: ReasonCode, text: &str, fx: &mut E) {
         match self.stage {
             Stage::Deciding => self.refuse(code, text, fx),
@@ -95,8 +95,8 @@ impl Session {
         });
     }
 
-    /// Ends the connection. The will is published unless it was taken back, and only for a connection that had
-    /// been accepted (3.1.2.5).
+    /// Ends the connection. The will is published unless it was taken back, and only for a connection that
+    /// had been accepted (3.1.2.5).
     pub(super) fn end<E: Effects>(&mut self, cause: Close, fx: &mut E) {
         let stage = std::mem::replace(&mut self.stage, Stage::Closed);
         if stage == Stage::Closed {

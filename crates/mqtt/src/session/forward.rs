@@ -53,8 +53,8 @@ pub(super) fn encode(delivery: &Delivery<'_>, form: &Form, out: &mut Vec<u8>) ->
     true
 }
 
-/// Payload format, content type, response topic, correlation data, user property: what the server must pass on
-/// unaltered. Alias, expiry and subscription identifiers are this connection's own.
+/// Payload format, content type, response topic, correlation data, user property: what the server must pass
+/// on unaltered. Alias, expiry and subscription identifiers are this connection's own.
 fn goes_on(id: u8) -> bool {
     matches!(id, 0x01 | 0x03 | 0x08 | 0x09 | 0x26)
 }

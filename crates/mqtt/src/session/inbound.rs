@@ -9,13 +9,13 @@ use crate::session::state::Inbound;
 use crate::session::waiting::Answer;
 use crate::session::{Close, Effects, Ready, Session, Stage, Verdict};
 
-/// So many answers beyond the receive maximum may wait before an MQTT 5 client is not read any more: PUBLISH is
-/// bounded by the receive maximum itself, SUBSCRIBE and repetitions by this.
+/// So many answers beyond the receive maximum may wait before an MQTT 5 client is not read any more: PUBLISH
+/// is bounded by the receive maximum itself, SUBSCRIBE and repetitions by this.
 const OTHER_ANSWERS: usize = 64;
 
 impl Session {
-    /// Takes packets from the front of what the client sent, and says how many bytes it took. See the module for why it
-    /// may take less than there is.
+    /// Takes packets from the front of what the client sent, and says how many bytes it took. See the module
+    /// for why it may take less than there is.
     pub fn read<E: Effects>(&mut self, buf: &[u8], now: u64, fx: &mut E) -> usize {
         let mut used = 0;
         while self.takes_packets() {
@@ -57,8 +57,8 @@ impl Session {
         used
     }
 
-    /// Takes one packet that the host has decoded, with the connection's version. It is for hosts that see packets
-    /// before; `read` does the same and watches the limits.
+    /// Takes one packet that the host has decoded, with the connection's version. It is for hosts that see
+    /// packets before; `read` does the same and watches the limits.
     pub fn packet<E: Effects>(&mut self, packet: &Packet<'_>, now: u64, fx: &mut E) {
         if matches!(self.stage, Stage::Fresh | Stage::Open) {
             self.heard_ms = now;
@@ -128,8 +128,8 @@ impl Session {
         Ok(Some(fx.publish(publish)))
     }
 
-    /// Counts a message of QoS 1 or 2 towards the receive maximum (4.9). `false`: it is a repetition of a QoS 2
-    /// message, and is answered here.
+    /// Counts a message of QoS 1 or 2 towards the receive maximum (4.9). `false`: it is a repetition of a QoS
+    /// 2 message, and is answered here.
     fn admit<E: Effects>(&mut self, publish: &Publish<'_>, fx: &mut E) -> Result<bool, DecodeError> {
         let known = match publish.qos {
             QoS::ExactlyOnce => self.state.inbound_mut(publish.packet_id).copied(),

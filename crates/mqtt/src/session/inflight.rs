@@ -45,8 +45,8 @@ pub(super) struct Outbound {
     entries: VecDeque<InFlight>,
     /// The packet id before the next one.
     last_id: u16,
-    /// So many ids after `last_id` are known to be free. Ids handed out meanwhile lie behind, so that the search
-    /// for the nearest one in use is needed once per gap, not once per message.
+    /// So many ids after `last_id` are known to be free. Ids handed out meanwhile lie behind, so that the
+    /// search for the nearest one in use is needed once per gap, not once per message.
     free_ahead: u16,
     /// Entries that take a place in the window: sent or reserved.
     in_window: u16,
@@ -94,8 +94,8 @@ impl Outbound {
         self.entries.iter().position(|entry| entry.delivery == delivery)
     }
 
-    /// Where a delivery is that has a packet id and is not sent on this connection. Those to be re-sent are in
-    /// front, reserved ones at the back.
+    /// Where a delivery is that has a packet id and is not sent on this connection. Those to be re-sent are
+    /// in front, reserved ones at the back.
     pub(super) fn unsent(&self, delivery: u64) -> Option<usize> {
         let found = |entry: &InFlight| entry.delivery == delivery && entry.wire != Wire::Sent;
         if self.resends > 0 {
@@ -205,7 +205,8 @@ impl Outbound {
         self.free_ahead = 0;
     }
 
-    /// What was received by the client needs PUBREL alone, which the session sends itself; all else is re-sent.
+    /// What was received by the client needs PUBREL alone, which the session sends itself; all else is
+    /// re-sent.
     pub(super) fn begin_connection(&mut self) {
         (self.resends, self.reserved, self.in_window) = (0, 0, 0);
         for entry in &mut self.entries {

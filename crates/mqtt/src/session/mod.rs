@@ -2,10 +2,10 @@
 //!
 //! # Contract with the host
 //!
-//! A [`Session`] is made for each transport connection and lives until [`Effects::close`]. It is plain data (`Send`):
-//! between `connect` and `accept` the host may move it, with its socket and the bytes not yet read, to another
-//! thread. `now` is any monotonic clock in milliseconds, the same for all calls of one session. `fx` is the host's
-//! [`Effects`]; calls into `fx` are made inside the call that caused them.
+//! A [`Session`] is made for each transport connection and lives until [`Effects::close`]. It is plain data
+//! (`Send`): between `connect` and `accept` the host may move it, with its socket and the bytes not yet read,
+//! to another thread. `now` is any monotonic clock in milliseconds, the same for all calls of one session.
+//! `fx` is the host's [`Effects`]; calls into `fx` are made inside the call that caused them.
 //!
 //! | input | effects |
 //! | --- | --- |
@@ -19,30 +19,32 @@
 //! | [`Session::transport_closed`] | `will`, `close` |
 //! | [`Session::kick`]: a reason | DISCONNECT (MQTT 5), `will`, `close` |
 //!
-//! **Tokens** are positions in the host's log. Those that one session is given never decrease (a later one may
-//! equal an earlier one), and `committed(t)` releases all that wait for `token <= t`. A new `Session` takes nothing for
-//! durable: call `committed` before `accept` when a session is resumed. Acknowledgements leave in the
-//! order in which the packets came (4.6), so one that could go at once waits behind one that cannot.
+//! **Tokens** are positions in the host's log. Those that one session is given never decrease (a later one
+//! may equal an earlier one), and `committed(t)` releases all that wait for `token <= t`. A new `Session`
+//! takes nothing for durable: call `committed` before `accept` when a session is resumed. Acknowledgements
+//! leave in the order in which the packets came (4.6), so one that could go at once waits behind one that
+//! cannot.
 //!
-//! **Back-pressure.** `read` takes less than it was given when a packet is incomplete, when the connect decision is
-//! out, when `keeps_reading` says no, or when a 3.1.1 client has `receive_maximum` acknowledgements waiting for the
-//! log (MQTT 5 clients that exceed it are disconnected, 0x93). The host calls `read` again with the unread bytes
-//! after `accept`, after `committed`, or when it wants to go on. While it does not read a socket for long it calls
-//! [`Session::suspend_keep_alive`], and [`Session::resume_keep_alive`] afterwards.
+//! **Back-pressure.** `read` takes less than it was given when a packet is incomplete, when the connect
+//! decision is out, when `keeps_reading` says no, or when a 3.1.1 client has `receive_maximum`
+//! acknowledgements waiting for the log (MQTT 5 clients that exceed it are disconnected, 0x93). The host
+//! calls `read` again with the unread bytes after `accept`, after `committed`, or when it wants to go on.
+//! While it does not read a socket for long it calls [`Session::suspend_keep_alive`], and
+//! [`Session::resume_keep_alive`] afterwards.
 //!
-//! **Deliveries.** The host keeps the queue and the bodies and names each message of QoS 1 or 2 by a delivery id,
-//! unique within the session for as long as it is not settled. `deliver` takes it into the window
-//! (client's receive maximum and `max_inflight`) or answers [`Delivered::Wait`]; after `settled` there may be room.
-//! After `accept` with a resumed state: while [`Session::next_resend`] names a delivery, the host passes it to
-//! `deliver` again (it goes out with DUP and its old packet id) or, if the body is gone, to [`Session::forget`];
-//! new messages wait until then. QoS 0 never waits.
-//! For exactly-once beyond a crash of the host, it calls [`Session::reserve`] first, logs the packet id, and
-//! `deliver`s when that is durable: after the crash the client must see the same packet id again.
+//! **Deliveries.** The host keeps the queue and the bodies and names each message of QoS 1 or 2 by a delivery
+//! id, unique within the session for as long as it is not settled. `deliver` takes it into the window
+//! (client's receive maximum and `max_inflight`) or answers [`Delivered::Wait`]; after `settled` there may be
+//! room. After `accept` with a resumed state: while [`Session::next_resend`] names a delivery, the host
+//! passes it to `deliver` again (it goes out with DUP and its old packet id) or, if the body is gone, to
+//! [`Session::forget`]; new messages wait until then. QoS 0 never waits. For exactly-once beyond a crash of
+//! the host, it calls [`Session::reserve`] first, logs the packet id, and `deliver`s when that is durable:
+//! after the crash the client must see the same packet id again.
 //!
 //! **State.** [`Session::into_state`] gives what outlives the connection; [`SessionState::export`] and
-//! [`SessionState::import`] make bytes of it for the host's checkpoint, and its `replay_` methods bring an imported
-//! state up to date from the host's log. How long to keep it: [`Session::expiry_s`]. Subscriptions and queues are
-//! the host's.
+//! [`SessionState::import`] make bytes of it for the host's checkpoint, and its `replay_` methods bring an
+//! imported state up to date from the host's log. How long to keep it: [`Session::expiry_s`]. Subscriptions
+//! and queues are the host's.
 //!
 //! **Allocation.** PUBLISH of QoS 0, both ways, allocates nothing (beyond growth of `output`). QoS 1 and 2
 //! allocate once per session, and what an idle QoS 0 session does not use is not there.
@@ -158,8 +160,9 @@ impl Session {
         !self.waiting.is_empty()
     }
 
-    /// For how many seconds the state outlives the connection: 0 means not at all, `u32::MAX` for ever (3.1.2.11.2).
-    /// It is final once `close` was called. A connection that was never accepted leaves nothing behind.
+    /// For how many seconds the state outlives the connection: 0 means not at all, `u32::MAX` for ever
+    /// (3.1.2.11.2). It is final once `close` was called. A connection that was never accepted leaves nothing
+    /// behind.
     pub fn expiry_s(&self) -> u32 {
         self.expiry_s
     }

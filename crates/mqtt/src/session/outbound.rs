@@ -82,8 +82,8 @@ impl Session {
         if forward::encode(delivery, &form, fx.output()) { Delivered::Sent } else { Delivered::TooLarge }
     }
 
-    /// Gives a delivery of QoS 1 or 2 its packet id before it is sent, so that the host can log it. `None` where
-    /// `deliver` would say `Wait` or `Closed`. `deliver` sends it then with this id.
+    /// Gives a delivery of QoS 1 or 2 its packet id before it is sent, so that the host can log it. `None`
+    /// where `deliver` would say `Wait` or `Closed`. `deliver` sends it then with this id.
     pub fn reserve(&mut self, delivery: u64, qos: QoS) -> Option<u16> {
         if qos == QoS::AtMostOnce || self.window() == 0 {
             return None;
@@ -102,9 +102,9 @@ impl Session {
         usize::from(self.client_window.min(self.limits.max_inflight.max(1)).saturating_sub(used))
     }
 
-    /// The first delivery of an earlier connection that has to be sent (again) now, if there is one and the window has
-    /// room for it. One that was reserved and never sent is named, too: the host sees to it that its reservation is
-    /// durable before it delivers it.
+    /// The first delivery of an earlier connection that has to be sent (again) now, if there is one and the
+    /// window has room for it. One that was reserved and never sent is named, too: the host sees to it that
+    /// its reservation is durable before it delivers it.
     pub fn next_resend(&self) -> Option<u64> {
         if self.stage != Stage::Open || self.resend_room() == 0 {
             return None;
@@ -114,9 +114,9 @@ impl Session {
 
     /// Gives up a delivery that is reserved or to be re-sent: its body is gone. `false` if it is neither.
     ///
-    /// If a client may have received a QoS 2 message, it may hold its packet id, and would take the next message
-    /// with it for a repetition. So it gets PUBREL, and `settled` follows when it has answered; else the packet id is
-    /// free at once, and `settled` is not called.
+    /// If a client may have received a QoS 2 message, it may hold its packet id, and would take the next
+    /// message with it for a repetition. So it gets PUBREL, and `settled` follows when it has answered; else
+    /// the packet id is free at once, and `settled` is not called.
     pub fn forget<E: Effects>(&mut self, delivery: u64, fx: &mut E) -> bool {
         if self.stage != Stage::Open {
             return false;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::packet::QoS;
 use crate::session::inflight::{InFlight, Outbound, Phase, Wire};
 
-/// The resumable part of a session; nothing but a null pointer until QoS 1 or 2 needs it. Subscriptions and queued
-/// messages are the host's.
+/// The resumable part of a session; nothing but a null pointer until QoS 1 or 2 needs it. Subscriptions and
+/// queued messages are the host's.
 #[derive(Debug, Default, Clone)]
 pub struct SessionState {
     inner: Option<Box<Inner>>,
@@ -53,8 +53,8 @@ impl SessionState {
         self.get().is_none_or(|inner| inner.outbound.is_empty() && inner.inbound.is_empty())
     }
 
-    /// The deliveries that have a packet id, in order. Those that the client has received (PUBREC) are among them;
-    /// their bodies are not needed any more.
+    /// The deliveries that have a packet id, in order. Those that the client has received (PUBREC) are among
+    /// them; their bodies are not needed any more.
     pub fn deliveries(&self) -> impl Iterator<Item = u64> + '_ {
         self.get().into_iter().flat_map(|inner| inner.outbound.iter().map(|entry| entry.delivery))
     }
@@ -78,7 +78,8 @@ impl SessionState {
         }
     }
 
-    /// The log says: the delivery was given this packet id (see [`Session::reserve`](super::Session::reserve)).
+    /// The log says: the delivery was given this packet id (see
+    /// [`Session::reserve`](super::Session::reserve)).
     pub fn replay_reserved(&mut self, delivery: u64, qos: QoS, packet_id: u16) {
         let phase = match qos {
             QoS::AtMostOnce => return,
@@ -113,8 +114,8 @@ impl SessionState {
         }
     }
 
-    /// Makes the state ready for a new connection: nothing was sent on it, nothing counts, and what the log has
-    /// confirmed is done.
+    /// Makes the state ready for a new connection: nothing was sent on it, nothing counts, and what the log
+    /// has confirmed is done.
     pub(super) fn begin_connection(&mut self, committed: u64) {
         let Some(inner) = self.get_mut() else { return };
         inner.inbound.retain(|_, entry| !entry.released || entry.token > committed);

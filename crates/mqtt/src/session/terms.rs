@@ -62,13 +62,13 @@ pub struct Delivery<'a> {
     pub topic: &'a str,
     /// The payload.
     pub payload: &'a [u8],
-    /// The quality of service: the lower of the message's and the subscription's. A delivery that has a packet id
-    /// already keeps the one that it had.
+    /// The quality of service: the lower of the message's and the subscription's. A delivery that has a
+    /// packet id already keeps the one that it had.
     pub qos: QoS,
     /// The RETAIN flag to send.
     pub retain: bool,
-    /// The publisher's properties. Only those that are passed on (3.3.2.3) are sent: payload format, content type,
-    /// response topic, correlation data, user properties.
+    /// The publisher's properties. Only those that are passed on (3.3.2.3) are sent: payload format, content
+    /// type, response topic, correlation data, user properties.
     pub properties: Properties<'a>,
     /// What is left of the message's expiry, in seconds; a message with 0 left is not sent.
     pub expiry_s: Option<u32>,
@@ -83,7 +83,8 @@ pub enum Delivered {
     Sent,
     /// The window is full, or other deliveries have to be re-sent first. Nothing is kept: try again later.
     Wait,
-    /// Not sent and not kept: longer than the client's maximum packet size (3.1.2.11.4 says: treat it as sent).
+    /// Not sent and not kept: longer than the client's maximum packet size (3.1.2.11.4 says: treat it as
+    /// sent).
     TooLarge,
     /// Not sent and not kept: it has expired.
     Expired,

@@ -1,7 +1,7 @@
 //! Answers that wait for the log, and how answers are sent.
 //!
-//! Answers leave in the order in which their causes came (4.6): one that may go at once still waits behind one
-//! that may not. Tokens never decrease along the queue.
+//! Answers leave in the order in which their causes came (4.6): one that may go at once still waits behind
+//! one that may not. Tokens never decrease along the queue.
 
 use std::collections::VecDeque;
 
@@ -38,8 +38,8 @@ pub(super) enum Answer {
 }
 
 impl Session {
-    /// The log is durable up to `token`: sends what waited for that. Call it before `accept`, too, when a session is
-    /// resumed, so that it knows what is durable already.
+    /// The log is durable up to `token`: sends what waited for that. Call it before `accept`, too, when a
+    /// session is resumed, so that it knows what is durable already.
     pub fn committed<E: Effects>(&mut self, token: u64, fx: &mut E) {
         self.committed = self.committed.max(token);
         while self.waiting.front().is_some_and(|item| item.token <= self.committed) {
@@ -63,7 +63,8 @@ impl Session {
         self.waiting.push_back(Item { token, packet_id, answer });
     }
 
-    /// Notes with the message whether an answer to its latest step waits, so that a repetition is not answered twice.
+    /// Notes with the message whether an answer to its latest step waits, so that a repetition is not
+    /// answered twice.
     fn mark_queued(&mut self, packet_id: u16, answer: &Answer, queued: bool) {
         let Some(inner) = self.state.get_mut() else { return };
         match answer {

@@ -183,8 +183,8 @@ impl Host {
         self.queued.insert(self.queued.len() as u64, qos);
     }
 
-    /// Sends what the window permits: first again what has to be, then what is new. QoS 2 is reserved, and goes out
-    /// when that is durable.
+    /// Sends what the window permits: first again what has to be, then what is new. QoS 2 is reserved, and
+    /// goes out when that is durable.
     pub fn pump(&mut self) {
         let (mut ended, mut durable) = (BTreeSet::new(), self.imported.clone());
         for (at, record) in self.world.log.iter().enumerate() {

@@ -1,6 +1,7 @@
-//! The session against a model: a client and a host that both remember what they did, a line that breaks at any
-//! byte, a log that becomes durable late, crashes. Whatever happens, each QoS 2 message arrives exactly once, each
-//! QoS 1 message at least once, in both directions, and no packet id is used for two messages at a time.
+//! The session against a model: a client and a host that both remember what they did, a line that breaks at
+//! any byte, a log that becomes durable late, crashes. Whatever happens, each QoS 2 message arrives exactly
+//! once, each QoS 1 message at least once, in both directions, and no packet id is used for two messages at a
+//! time.
 
 #![allow(
     clippy::unwrap_used,
