@@ -8,6 +8,7 @@ and ends when its input does.
 import json
 import os
 import queue
+import resource
 import signal
 import sys
 import threading
@@ -27,6 +28,10 @@ MAX_REPLY: Final = 128 << 20
 
 NICENESS: Final = 5
 """The gateway's own threads go first."""
+
+
+OVERHEAD: Final = 256 << 20
+"""What the process may take beyond DuckDB's own bound: the program itself, and values on their way to the gateway."""
 
 
 class RefusedError(Exception):
@@ -114,6 +119,8 @@ def serve(output: BinaryIO, connection: duckdb.DuckDBPyConnection, message: fram
         answer(output, connection, sql, message["limit"])
     except (duckdb.Error, RefusedError, OverflowError) as error:
         framing.write(output, {"error": str(error)})
+    except MemoryError:
+        framing.write(output, {"error": "the answer needs more memory than the query process may have"})
 
 
 def main() -> None:
@@ -121,6 +128,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)
     settings = json.loads(sys.argv[1])
+    most = settings["memory"] + OVERHEAD
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     requests: queue.SimpleQueue[framing.Message] = queue.SimpleQueue()
 
     def listen() -> None:
