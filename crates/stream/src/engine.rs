@@ -260,11 +260,6 @@ impl Engine {
         };
         self.rules.iter().map(stats).collect()
     }
-
-    #[cfg(test)]
-    pub(crate) fn pipeline_mut(&mut self, name: &str) -> Option<&mut Pipeline> {
-        self.rules.iter_mut().find(|r| r.stats.name == name)?.pipeline.as_mut()
-    }
 }
 
 impl Rule {
@@ -376,4 +371,93 @@ fn read_snapshot(bytes: &[u8]) -> Result<Vec<Saved>, SnapshotError> {
     }
     input.end()?;
     Ok(saved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operators::{Context, Downstream, Operator};
+    use crate::outputs::{AlertOut, CommandOut, MessageOut};
+    use crate::vector::Frame;
+    use mohhos_decode::{Column, Data, OffsetRange, TextData, Validity};
+
+    struct Panics;
+
+    impl Operator for Panics {
+        fn id(&self) -> &str {
+            "panics"
+        }
+
+        fn on_batch(
+            &mut self,
+            _: Frame<'_>,
+            _: &mut Context<'_>,
+            _: &mut Downstream<'_, '_>,
+        ) -> Result<(), RuleFailure> {
+            panic!("out of cheese")
+        }
+    }
+
+    #[derive(Default)]
+    struct Heard {
+        messages: usize,
+        failed: Vec<String>,
+    }
+
+    impl Outputs for Heard {
+        fn alert(&mut self, _: &AlertOut<'_>) {}
+        fn command(&mut self, _: &CommandOut<'_>) {}
+        fn message(&mut self, _: &MessageOut<'_>) {
+            self.messages += 1;
+        }
+        fn failed(&mut self, rule: &str, message: &str) {
+            self.failed.push(format!("{rule}: {message}"));
+        }
+        fn rows_failed(&mut self, _: &str, _: u64, _: &str) {}
+    }
+
+    fn plan(rule: &str) -> String {
+        let plan = r#"{"version":1,"rule":"RULE","rule_version":1,"operators":[
+            {"op":"source","id":"s","table":0,"rowtime":"ts","watermark":{"delay_us":0},
+             "columns":[{"name":"ts","type":"TIMESTAMP(3)"}]}],
+            "sink":{"kind":"topic","id":"k","input":"s","time":"ts","topic":"x","columns":[]}}"#;
+        plan.replace("RULE", rule)
+    }
+
+    fn batch() -> Batch {
+        let column = |data| Column { data, validity: Validity::All };
+        let columns = vec![
+            column(Data::Code(vec![1])),
+            column(Data::Code(vec![1])),
+            column(Data::I64(vec![1_000_000])),
+            column(Data::F64(vec![1.0])),
+            Column { data: Data::Text(TextData::default()), validity: Validity::None },
+            column(Data::Byte(vec![0])),
+            column(Data::Code(vec![0])),
+        ];
+        Batch { table: 0, shard: 0, offsets: OffsetRange::default(), arrival_us: 0, rows: 1, columns }
+    }
+
+    #[test]
+    fn a_rule_that_panics_is_stopped_and_the_others_go_on() {
+        let config = EngineConfig { idle_timeout_us: 1, max_state_bytes: 1 << 20 };
+        let mut engine = Engine::new(EngineNames::default(), config);
+        let mut heard = Heard::default();
+        for rule in ["bad", "good"] {
+            engine.deploy(rule, 1, &plan(rule)).unwrap();
+        }
+        engine.rules[0].pipeline.as_mut().unwrap().operators.push(Box::new(Panics));
+        engine.on_batch(&batch(), 0, &mut heard);
+        engine.on_batch(&batch(), 0, &mut heard);
+        assert_eq!(heard.messages, 2);
+        assert_eq!(heard.failed.len(), 1);
+        assert!(heard.failed[0].contains("bad: ") && heard.failed[0].contains("out of cheese"));
+        let stats = engine.stats();
+        assert!(stats[0].error.as_ref().unwrap().contains("out of cheese"));
+        assert_eq!((stats[1].error.as_ref(), stats[1].rows_out), (None, 2));
+        // Deployed again, it runs.
+        engine.deploy("bad", 1, &plan("bad")).unwrap();
+        engine.on_batch(&batch(), 0, &mut heard);
+        assert_eq!(engine.stats()[0].rows_out, 1);
+    }
 }

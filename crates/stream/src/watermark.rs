@@ -17,13 +17,17 @@ pub(crate) const NEVER: i64 = i64::MIN;
 /// Row times beyond this are taken for this: nothing overflows behind it.
 pub(crate) const TIME_LIMIT: i64 = i64::MAX / 4;
 
+/// The unit of [`Slot::seen`]: 32 bits of it last for 13 years, and the slot stays at 24 bytes, of which many fit into
+/// a cache.
+const TICK_US: i64 = 100_000;
+
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     watermark: i64,
     /// The watermark at which the first open window of the group closes; `i64::MAX` for none.
     close_at: i64,
-    /// When the last row came, in the engine's elapsed time.
-    seen: i64,
+    /// When the last row came, in the engine's elapsed time, rounded up to ticks.
+    seen: u32,
     /// It is in `due`.
     due: bool,
     /// It is in `timers`.
@@ -31,6 +35,16 @@ struct Slot {
 }
 
 const EMPTY: Slot = Slot { watermark: NEVER, close_at: i64::MAX, seen: 0, due: false, timer: false };
+
+impl Slot {
+    fn idle_at(&self, timeout_us: i64) -> i64 {
+        (i64::from(self.seen) * TICK_US).saturating_add(timeout_us)
+    }
+}
+
+fn ticks(elapsed_us: i64) -> u32 {
+    u32::try_from((elapsed_us + TICK_US - 1) / TICK_US).unwrap_or(u32::MAX)
+}
 
 /// The watermarks of one source of one rule.
 #[derive(Debug)]
@@ -67,11 +81,12 @@ impl Watermarks {
     pub(crate) fn advance(&mut self, groups: &[u32], times: &[i64], elapsed_us: i64, before: &mut Vec<i64>) {
         self.ensure(groups.iter().copied().max().unwrap_or(0));
         let (delay, slots, due) = (self.delay_us, self.slots.as_mut_slice(), &mut self.due);
+        let seen = ticks(elapsed_us);
         before.extend(groups.iter().zip(times).map(|(&group, &time)| {
             let slot = &mut slots[group as usize];
             let before = slot.watermark;
             let watermark = time.clamp(-TIME_LIMIT, TIME_LIMIT) - delay;
-            slot.seen = elapsed_us;
+            slot.seen = seen;
             if watermark > before {
                 slot.watermark = watermark;
                 if watermark >= slot.close_at && !slot.due {
@@ -87,7 +102,7 @@ impl Watermarks {
     pub(crate) fn advance_table(&mut self, times: &[i64], elapsed_us: i64, before: &mut Vec<i64>) {
         self.ensure(0);
         let slot = &mut self.slots[0];
-        slot.seen = elapsed_us;
+        slot.seen = ticks(elapsed_us);
         let (delay, mut watermark) = (self.delay_us, slot.watermark);
         before.extend(times.iter().map(|&time| {
             let before = watermark;
@@ -116,7 +131,7 @@ impl Watermarks {
         }
         if let (Some(timeout), false) = (self.idle_timeout_us, slot.timer) {
             slot.timer = true;
-            self.timers.push(Reverse((slot.seen.saturating_add(timeout), group)));
+            self.timers.push(Reverse((slot.idle_at(timeout), group)));
         }
     }
 
@@ -140,7 +155,7 @@ impl Watermarks {
             }
             self.timers.pop();
             let slot = &mut self.slots[group as usize];
-            let idle_at = slot.seen.saturating_add(timeout);
+            let idle_at = slot.idle_at(timeout);
             if slot.close_at == i64::MAX {
                 slot.timer = false;
             } else if idle_at > elapsed_us {
@@ -173,7 +188,7 @@ impl Watermarks {
         for (group, slot) in held() {
             out.u32(group as u32);
             out.i64(slot.watermark);
-            out.i64(elapsed_us - slot.seen);
+            out.i64(elapsed_us - i64::from(slot.seen) * TICK_US);
         }
     }
 
@@ -191,7 +206,7 @@ impl Watermarks {
             self.ensure(group);
             let slot = &mut self.slots[group as usize];
             slot.watermark = watermark.clamp(-TIME_LIMIT * 2, TIME_LIMIT * 2);
-            slot.seen = elapsed_us.saturating_sub(age.max(0));
+            slot.seen = ticks(elapsed_us.saturating_sub(age).max(0));
         }
         Ok(())
     }

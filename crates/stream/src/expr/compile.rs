@@ -184,7 +184,12 @@ impl Compiler<'_> {
                 }
                 let kind = args[0].kind;
                 let function: RowFunction = if function == "ROUND" { round_row } else { truncate_row };
-                Ok(row_call(function, args, kind))
+                let arg = row_call(function, args, kind);
+                if kind != Type::Int {
+                    return Ok(arg);
+                }
+                let wrapped = Unary { arg, op: UnaryOp::I64(wrap32) };
+                Ok(Compiled { kind, node: Node::Unary(Box::new(wrapped)) })
             }
             "POWER" | "ATAN2" => {
                 let [a, b] = take(function, args)?;

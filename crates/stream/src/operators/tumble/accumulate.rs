@@ -1,6 +1,6 @@
 //! What a window remembers of an argument, and how rows are added to it.
 
-use super::cells::{Cells, HEADER};
+use super::cells::{Cells, HEADER, ROWS};
 use crate::expr::Compiled;
 use crate::plan::Aggregate;
 use crate::vector::{Frame, Valid, Vector, logic};
@@ -72,8 +72,15 @@ impl Shape {
 }
 
 impl Accumulator {
-    /// Adds the frame's rows, each to its cell.
-    pub(super) fn add(&self, frame: &Frame<'_>, targets: &[u32], cells: &mut Cells) {
+    /// Adds the frame's rows, each to its cell. Where it costs little, it counts the cells' rows too, if asked to, and
+    /// says so.
+    pub(super) fn add(
+        &self,
+        frame: &Frame<'_>,
+        targets: &[u32],
+        cells: &mut Cells,
+        count_rows: bool,
+    ) -> bool {
         let kept = self.filter.as_ref().map(|filter| match filter.eval(frame) {
             Vector::Bool(truths) => {
                 let kept = truths.dense(targets.len()).iter().map(|&t| u8::from(t == logic::TRUE)).collect();
@@ -82,7 +89,8 @@ impl Accumulator {
             _ => Valid::Nothing,
         });
         let Some(argument) = &self.argument else {
-            return count(&kept.unwrap_or(Valid::All), self.at, targets, cells);
+            count(&kept.unwrap_or(Valid::All), self.at, targets, cells);
+            return false;
         };
         let vector = argument.eval(frame);
         let and_kept = |valid: &Valid<'_>| match &kept {
@@ -92,7 +100,10 @@ impl Accumulator {
         let rows = targets.len();
         match &vector {
             Vector::F64(values, valid) if self.shape.doubles => {
-                doubles(self.shape, &values.dense(rows), &and_kept(valid), self.at, targets, cells);
+                let valid = and_kept(valid);
+                let count_rows = count_rows && matches!(valid, Valid::All);
+                doubles(self.shape, count_rows, &values.dense(rows), &valid, self.at, targets, cells);
+                return count_rows;
             }
             Vector::I64(values, valid) if self.shape != Shape::default() => {
                 integers(self.shape, &values.dense(rows), &and_kept(valid), self.at, targets, cells);
@@ -102,7 +113,13 @@ impl Accumulator {
                 count(&and_kept(&Valid::Mask(valid)), self.at, targets, cells);
             }
         }
+        false
     }
+}
+
+/// Counts the rows of the cells.
+pub(super) fn count_rows(targets: &[u32], cells: &mut Cells) {
+    count(&Valid::All, ROWS, targets, cells);
 }
 
 fn count(valid: &Valid<'_>, at: usize, targets: &[u32], cells: &mut Cells) {
@@ -113,21 +130,31 @@ fn count(valid: &Valid<'_>, at: usize, targets: &[u32], cells: &mut Cells) {
 }
 
 /// Chooses the loop for a shape: what is not asked for costs nothing.
-fn doubles(shape: Shape, values: &[f64], valid: &Valid<'_>, at: usize, targets: &[u32], cells: &mut Cells) {
-    let add = match (shape.sum, shape.extremes, shape.variance) {
-        (false, false, false) => add_doubles::<false, false, false>,
-        (false, false, true) => add_doubles::<false, false, true>,
-        (false, true, false) => add_doubles::<false, true, false>,
-        (false, true, true) => add_doubles::<false, true, true>,
-        (true, false, false) => add_doubles::<true, false, false>,
-        (true, false, true) => add_doubles::<true, false, true>,
-        (true, true, false) => add_doubles::<true, true, false>,
-        (true, true, true) => add_doubles::<true, true, true>,
-    };
+fn doubles(
+    shape: Shape,
+    count_rows: bool,
+    values: &[f64],
+    valid: &Valid<'_>,
+    at: usize,
+    targets: &[u32],
+    cells: &mut Cells,
+) {
+    macro_rules! choose {
+        ($($sum:literal $extremes:literal $variance:literal),*) => {
+            match (shape.sum, shape.extremes, shape.variance, count_rows) {
+                $(($sum, $extremes, $variance, false) => add_doubles::<$sum, $extremes, $variance, false>,
+                ($sum, $extremes, $variance, true) => add_doubles::<$sum, $extremes, $variance, true>,)*
+            }
+        };
+    }
+    let add = choose!(
+        false false false, false false true, false true false, false true true,
+        true false false, true false true, true true false, true true true
+    );
     add(values, valid, at, targets, cells);
 }
 
-fn add_doubles<const SUM: bool, const EXTREMES: bool, const VARIANCE: bool>(
+fn add_doubles<const SUM: bool, const EXTREMES: bool, const VARIANCE: bool, const COUNT_ROWS: bool>(
     values: &[f64],
     valid: &Valid<'_>,
     at: usize,
@@ -135,33 +162,51 @@ fn add_doubles<const SUM: bool, const EXTREMES: bool, const VARIANCE: bool>(
     cells: &mut Cells,
 ) {
     let (stride, words) = (cells.stride, cells.words.as_mut_slice());
-    let width = 1 + usize::from(SUM) + 2 * usize::from(EXTREMES) + 3 * usize::from(VARIANCE);
-    let mut add = |cell: u32, x: f64| {
-        let base = cell as usize * stride + at;
-        let cell = &mut words[base..base + width];
-        let first = cell[0] == 0;
-        cell[0] += 1;
-        let mut word = 1;
-        if SUM {
-            cell[word] = (f64::from_bits(cell[word]) + x).to_bits();
-            word += 1;
+    match valid {
+        Valid::All => {
+            for (&cell, &x) in targets.iter().zip(values) {
+                let cell = &mut words[cell as usize * stride..][..stride];
+                if COUNT_ROWS {
+                    cell[ROWS] += 1;
+                }
+                add_double::<SUM, EXTREMES, VARIANCE>(&mut cell[at..], x);
+            }
         }
-        if EXTREMES {
-            let least = f64::from_bits(cell[word]);
-            let greatest = f64::from_bits(cell[word + 1]);
-            cell[word] = if x < least || least.is_nan() { x } else { least }.to_bits();
-            cell[word + 1] = if x > greatest || x.is_nan() { x } else { greatest }.to_bits();
-            word += 2;
+        Valid::Nothing => {}
+        Valid::Mask(mask) => {
+            for ((&cell, &x), &valid) in targets.iter().zip(values).zip(mask.iter()) {
+                if valid != 0 {
+                    add_double::<SUM, EXTREMES, VARIANCE>(&mut words[cell as usize * stride + at..], x);
+                }
+            }
         }
-        if VARIANCE {
-            let origin = if first { x } else { f64::from_bits(cell[word]) };
-            let difference = x - origin;
-            cell[word] = origin.to_bits();
-            cell[word + 1] = (f64::from_bits(cell[word + 1]) + difference).to_bits();
-            cell[word + 2] = (f64::from_bits(cell[word + 2]) + difference * difference).to_bits();
-        }
-    };
-    each_value(values, valid, targets, &mut add);
+    }
+}
+
+// Inlined by force: as a call per row it costs as much again as what it does.
+#[inline(always)]
+fn add_double<const SUM: bool, const EXTREMES: bool, const VARIANCE: bool>(words: &mut [u64], x: f64) {
+    let words = &mut words[..1 + usize::from(SUM) + 2 * usize::from(EXTREMES) + 3 * usize::from(VARIANCE)];
+    let first = words[0] == 0;
+    words[0] += 1;
+    let mut word = 1;
+    if SUM {
+        words[word] = (f64::from_bits(words[word]) + x).to_bits();
+        word += 1;
+    }
+    if EXTREMES {
+        let (least, greatest) = (f64::from_bits(words[word]), f64::from_bits(words[word + 1]));
+        words[word] = if x < least || least.is_nan() { x } else { least }.to_bits();
+        words[word + 1] = if x > greatest || x.is_nan() { x } else { greatest }.to_bits();
+        word += 2;
+    }
+    if VARIANCE {
+        let origin = if first { x } else { f64::from_bits(words[word]) };
+        let difference = x - origin;
+        words[word] = origin.to_bits();
+        words[word + 1] = (f64::from_bits(words[word + 1]) + difference).to_bits();
+        words[word + 2] = (f64::from_bits(words[word + 2]) + difference * difference).to_bits();
+    }
 }
 
 fn integers(shape: Shape, values: &[i64], valid: &Valid<'_>, at: usize, targets: &[u32], cells: &mut Cells) {
@@ -181,20 +226,9 @@ fn integers(shape: Shape, values: &[i64], valid: &Valid<'_>, at: usize, targets:
             cell[variance] = cell[variance].wrapping_add(x.wrapping_mul(x) as u64);
         }
     };
-    each_value(values, valid, targets, &mut add);
-}
-
-#[inline]
-fn each_value<T: Copy>(values: &[T], valid: &Valid<'_>, targets: &[u32], add: &mut impl FnMut(u32, T)) {
-    match valid {
-        Valid::All => targets.iter().zip(values).for_each(|(&cell, &x)| add(cell, x)),
-        Valid::Nothing => {}
-        Valid::Mask(mask) => {
-            for ((&cell, &x), &valid) in targets.iter().zip(values).zip(mask.iter()) {
-                if valid != 0 {
-                    add(cell, x);
-                }
-            }
+    for (row, (&cell, &x)) in targets.iter().zip(values).enumerate() {
+        if valid.get(row) {
+            add(cell, x);
         }
     }
 }

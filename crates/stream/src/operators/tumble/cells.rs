@@ -2,14 +2,13 @@
 
 /// Words of a cell: where its window starts; its key, and in the upper half the next cell of its group; its rows.
 /// The accumulators follow.
-pub(super) const START: usize = 0;
-pub(super) const LINK: usize = 1;
+const START: usize = 0;
+const LINK: usize = 1;
 pub(super) const ROWS: usize = 2;
 /// The first word of the accumulators.
 pub(super) const HEADER: usize = 3;
 
-/// The cell that takes what is counted nowhere (late rows). Its window begins before all time, so that no row falls
-/// into it by its time.
+/// The cell that takes what is counted nowhere (late rows).
 pub(super) const TRASH: u32 = 0;
 
 #[derive(Debug)]

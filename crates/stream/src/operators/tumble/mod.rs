@@ -1,6 +1,6 @@
 //! Tumbling windows over event time.
 //!
-//! Each open window of a key is a cell. `current` leads from a key to the cell of its newest window, which nearly all
+//! Each open window of a key is a cell. `newest` leads from a key to the cell of its newest window, which nearly all
 //! rows fall into; older windows that are still open are in `older`. The cells of a group (what has one watermark)
 //! form a list, which is walked when the group is due. Whether a row is late is decided by the watermark that held
 //! before it, so that it does not matter where batches begin.
@@ -16,7 +16,7 @@ mod result;
 use rustc_hash::FxHashMap;
 
 use self::accumulate::{Accumulator, Shape};
-use self::cells::{Cells, HEADER, ROWS, START, TRASH};
+use self::cells::{Cells, ROWS, TRASH};
 use self::keys::Keys;
 use self::result::Output;
 use super::{Context, Downstream, Operator};
@@ -52,6 +52,16 @@ pub(crate) struct AggregateParts {
     pub(crate) filter: Option<Compiled>,
 }
 
+/// Where most rows of a key go.
+#[derive(Debug, Clone, Copy)]
+struct Newest {
+    start: i64,
+    cell: u32,
+}
+
+/// No window: it begins before all time, so that no row falls into it.
+const NONE: Newest = Newest { start: i64::MIN, cell: TRASH };
+
 pub(crate) struct Tumble {
     id: String,
     time: usize,
@@ -59,8 +69,8 @@ pub(crate) struct Tumble {
     offset: i64,
     device_key: Option<usize>,
     keys: Keys,
-    /// By key id: the cell of its newest window, [`TRASH`] for none.
-    current: Vec<u32>,
+    /// By key id: its newest open window.
+    newest: Vec<Newest>,
     /// The other open windows, by key id and start.
     older: FxHashMap<(u32, i64), u32>,
     /// By group: the first of its cells.
@@ -68,9 +78,13 @@ pub(crate) struct Tumble {
     cells: Cells,
     accumulators: Vec<Accumulator>,
     outputs: Vec<Output>,
+    /// There is a COUNT(*): the cells count rows.
+    counts_rows: bool,
     late: u64,
     /// Per row of the frame at hand, the cell it is added to.
     targets: Vec<u32>,
+    /// Rows of the frame at hand that are not in the newest window of their key.
+    others: Vec<u32>,
 }
 
 impl Tumble {
@@ -94,6 +108,7 @@ impl Tumble {
             accumulators[index].shape = accumulators[index].shape.with(aggregate.function);
             places.push((aggregate.function, kind, Some(index)));
         }
+        let counts_rows = places.iter().any(|(_, _, index)| index.is_none());
         let initial = accumulate::lay_out(&mut accumulators);
         let output = |(function, kind, index): (Aggregate, Type, Option<usize>)| {
             let accumulator = index.map(|i| &accumulators[i]);
@@ -108,54 +123,64 @@ impl Tumble {
             offset: parts.offset_us,
             device_key: parts.device_key,
             keys: Keys::new(columns, kinds),
-            current: Vec::new(),
+            newest: Vec::new(),
             older: FxHashMap::default(),
             heads: Vec::new(),
             cells: Cells::new(&initial),
             outputs: places.into_iter().map(output).collect(),
             accumulators,
+            counts_rows,
             late: 0,
             targets: Vec::new(),
+            others: Vec::new(),
         }
     }
 
     /// Finds the cell of every row.
     fn assign(&mut self, keys: &[u32], times: &[i64], before: &[i64], context: &mut Context<'_>) {
-        let highest = keys.iter().copied().max().unwrap_or(0) as usize;
-        if self.current.len() <= highest {
-            self.current.resize(highest + 1, TRASH);
-        }
+        self.make_room(keys.iter().copied().max().unwrap_or(0));
         let (size, last) = (self.size as u64, self.size - INSTANT_US);
         self.targets.clear();
-        self.targets.reserve(keys.len());
-        for ((&key, &time), &before) in keys.iter().zip(times).zip(before) {
-            let cell = self.current[key as usize];
-            let at = cell as usize * self.cells.stride;
-            let start = self.cells.words[at + START] as i64;
-            // The trash begins before all time: no row falls into it here.
-            let target = if (time.wrapping_sub(start) as u64) < size && before < start.wrapping_add(last) {
+        self.others.clear();
+        let (newest, others) = (self.newest.as_slice(), &mut self.others);
+        let rows = keys.iter().zip(times).zip(before).enumerate();
+        self.targets.extend(rows.map(|(row, ((&key, &time), &before))| {
+            let Newest { start, cell } = newest[key as usize];
+            if (time.wrapping_sub(start) as u64) < size && before < start.wrapping_add(last) {
                 cell
             } else {
-                self.find(key, time, before, context)
-            };
-            self.cells.words[target as usize * self.cells.stride + ROWS] += 1;
-            self.targets.push(target);
+                others.push(row as u32);
+                TRASH
+            }
+        }));
+        // Which window a row is in does not depend on the rows before it, so these can follow.
+        for index in 0..self.others.len() {
+            let row = self.others[index] as usize;
+            self.targets[row] = self.find(keys[row], times[row], before[row], context);
+        }
+        // Only now: until here, ids have to stay whose they were when the frame's rows got them.
+        for &row in &self.others {
+            self.keys.release(keys[row as usize]);
         }
     }
 
-    /// The cell of a row that is not in the newest window of its key.
-    #[cold]
+    fn make_room(&mut self, key: u32) {
+        if self.newest.len() <= key as usize {
+            self.newest.resize(key as usize + 1, NONE);
+        }
+    }
+
+    /// The cell of a row that is not in the newest window of its key, or is late for it.
     fn find(&mut self, key: u32, time: i64, before: i64, context: &mut Context<'_>) -> u32 {
         let time = time.clamp(-TIME_LIMIT, TIME_LIMIT);
         let start = time - (time - self.offset).rem_euclid(self.size);
         if before >= start + self.size - INSTANT_US {
             self.late += 1;
-            self.keys.release(key);
             return TRASH;
         }
-        let current = self.current[key as usize];
-        if current != TRASH && self.cells.start(current) == start {
-            return current;
+        let newest = self.newest[key as usize];
+        if newest.start == start {
+            return newest.cell;
         }
         match self.older.get(&(key, start)) {
             Some(&cell) => cell,
@@ -175,12 +200,12 @@ impl Tumble {
         let cell = self.cells.open(key, start, self.heads[group as usize]);
         self.heads[group as usize] = cell;
         self.keys.opened(key);
-        let current = self.current[key as usize];
-        if current == TRASH {
-            self.current[key as usize] = cell;
-        } else if self.cells.start(current) < start {
-            self.older.insert((key, self.cells.start(current)), current);
-            self.current[key as usize] = cell;
+        let newest = &mut self.newest[key as usize];
+        if newest.start < start {
+            let former = std::mem::replace(newest, Newest { start, cell });
+            if former.cell != TRASH {
+                self.older.insert((key, former.start), former.cell);
+            }
         } else {
             self.older.insert((key, start), cell);
         }
@@ -213,8 +238,8 @@ impl Tumble {
 
     fn forget(&mut self, cell: u32) {
         let key = self.cells.key(cell);
-        if self.current[key as usize] == cell {
-            self.current[key as usize] = TRASH;
+        if self.newest[key as usize].cell == cell {
+            self.newest[key as usize] = NONE;
         } else {
             self.older.remove(&(key, self.cells.start(cell)));
         }
@@ -252,8 +277,12 @@ impl Operator for Tumble {
         };
         let keys = self.keys.ids(&frame);
         self.assign(&keys.dense(rows), &times.dense(rows), &before.dense(rows), context);
+        let mut counted = !self.counts_rows;
         for accumulator in &self.accumulators {
-            accumulator.add(&frame, &self.targets, &mut self.cells);
+            counted |= accumulator.add(&frame, &self.targets, &mut self.cells, !counted);
+        }
+        if !counted {
+            accumulate::count_rows(&self.targets, &mut self.cells);
         }
         Ok(())
     }
@@ -308,9 +337,7 @@ impl Operator for Tumble {
             if self.group_of(key) != group || !(-TIME_LIMIT * 2..TIME_LIMIT * 2).contains(&start) {
                 return Err(damaged("a window contradicts its key"));
             }
-            if self.current.len() <= key as usize {
-                self.current.resize(key as usize + 1, TRASH);
-            }
+            self.make_room(key);
             let cell = self.open(key, start, context);
             for word in 0..self.cells.stride - ROWS {
                 self.cells.state_mut(cell)[word] = input.u64()?;
@@ -320,7 +347,7 @@ impl Operator for Tumble {
     }
 
     fn bytes(&self) -> usize {
-        let tables = (self.current.len() + self.heads.len()) * 4 + self.older.len() * 24;
+        let tables = self.newest.len() * size_of::<Newest>() + self.heads.len() * 4 + self.older.len() * 24;
         self.cells.bytes() + self.keys.bytes() + tables
     }
 
@@ -328,5 +355,3 @@ impl Operator for Tumble {
         self.late
     }
 }
-
-const _: () = assert!(HEADER == ROWS + 1);
