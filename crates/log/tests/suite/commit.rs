@@ -178,7 +178,7 @@ fn what_is_appended_during_a_commit_is_committed_as_one_group() {
     gate.close();
     log.append(&one(0, b"alone")).unwrap();
     gate.wait_for_a_sync();
-    let last = (0..100).map(|_| log.append(&one(0, b"together")).unwrap()).last().unwrap();
+    let last = (0..100).map(|_| log.append(&one(0, b"together")).unwrap()).max().unwrap();
     gate.open();
     assert!(log.wait_committed(last, PATIENCE));
     assert_eq!(log.stats().commits, 2);
