@@ -7,9 +7,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import HealthCheck, settings
 from tests.support.clock import ManualClock
 
 from mohhos.storage.database import Database
+
+# A machine that builds beside the tests is slow at times: the time that one example takes says nothing about the code.
+settings.register_profile("mohhos", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mohhos")
 
 
 @pytest.fixture

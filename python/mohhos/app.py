@@ -39,6 +39,7 @@ from mohhos.identity.sessions import Sessions
 from mohhos.model import Scope
 from mohhos.storage.backup import REGISTRY, Backup
 from mohhos.storage.database import Database
+from mohhos.storage.history import HistoryQueries, QuerySettings
 from mohhos.storage.projection import Projection
 from mohhos.stream.rules import RuleRegistry
 
@@ -46,6 +47,9 @@ __all__ = ["GatewayApp", "Registry", "open_registry", "prepare_data_dir", "runni
 
 NATIVE_THREADS: Final = 48
 """Native calls that may wait at once: two pumps, and a live view per browser."""
+
+HISTORY: Final = "history"
+"""Where the native gateway keeps the history's files, in the data directory."""
 
 _log = logging.getLogger(__name__)
 
@@ -125,6 +129,10 @@ class GatewayApp:
             conditions=self.events.conditions,
             clock=clock,
         )
+        # Query processes spill below the data directory: the system's /tmp may be memory.
+        self.history = HistoryQueries(
+            gateway, clock, config.data_dir / HISTORY, config.data_dir / "run" / "queries", self._query_settings
+        )
         self.commands = Commands(
             database,
             clock,
@@ -137,6 +145,10 @@ class GatewayApp:
         self.backup = Backup(
             database, gateway, clock, files=[config.data_dir / gateway_key.FILE], program=f"mohhos {self.version}"
         )
+
+    def _query_settings(self) -> QuerySettings:
+        history = self.config.history
+        return QuerySettings(history.query_memory, history.query_timeout, history.query_idle)
 
     async def _put_everything(self) -> None:
         """Tells the native gateway what it must know before it starts.
@@ -211,6 +223,7 @@ async def _tasks(app: GatewayApp) -> AsyncIterator[None]:
             group.create_task(app.projection.run(app.gateway), name="projection"),
             group.create_task(app.commands.run(), name="deadlines"),
             group.create_task(app.flow.run(), name="flow"),
+            group.create_task(app.history.run(), name="queries"),
         ]
         try:
             yield

@@ -101,10 +101,18 @@ KINDS: Final[dict[str, ErrorKind]] = {
     "dictionary-unusable": ErrorKind(500, "The dictionary of metrics cannot be used"),
     "history-unusable": ErrorKind(500, "The history cannot be used"),
     "open-files-exhausted": ErrorKind(503, "No more connections fit into the open-files limit"),
+    "log-unwritable": ErrorKind(500, "The log's end could not be written"),
+    "log-stalled": ErrorKind(503, "The log waits for the disk"),
+    "log-untidy": ErrorKind(500, "Old parts of the log were not removed"),
+    "history-stalled": ErrorKind(503, "The history waits for the disk"),
+    "history-untidy": ErrorKind(500, "Old files of the history were not removed or merged"),
+    "rules-not-saved": ErrorKind(503, "The state of the rules is not saved"),
+    "rules-not-restored": ErrorKind(500, "The state of the rules was lost"),
     "log-unreadable": ErrorKind(500, "The log cannot be read"),
     "log-full": ErrorKind(503, "The log takes nothing more"),
     "invalid-argument": ErrorKind(422, "A topic or a role is not valid"),
     "hub-stopped": ErrorKind(503, "The gateway is stopping"),
+    "hub-died": ErrorKind(500, "A thread of the hub has died"),
     "native-failed": ErrorKind(500, "The native gateway failed"),
 }
 

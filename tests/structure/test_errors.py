@@ -43,6 +43,15 @@ def test_every_code_is_raised_somewhere() -> None:
     assert set(KINDS) - raised == set()
 
 
+def test_every_code_of_the_native_core_is_in_the_table() -> None:
+    text = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "crates").rglob("src/**/*.rs"))
+    calls = re.findall(r'(?:\.raise|\.clear|\.alarm|Error::new|Self::new)\(\s*"([a-z]+(?:[-_][a-z]+)+)"', text)
+    codes = {*calls, *re.findall(r'Error::\w+(?: \{ \.\. \}|\(_\))? => "([a-z_-]+)"', text)}
+    codes |= set(re.findall(r'const ALARM: &str = "([a-z-]+)"', text))
+    assert len(codes) > 10, "the test saw no codes: has the core changed how it names them?"
+    assert {code.replace("_", "-") for code in codes} - set(KINDS) == set()
+
+
 def test_the_index_lists_every_code() -> None:
     index = (PAGES / "README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"\]\(([a-z-]+)\.md\)", index)) == set(KINDS)
