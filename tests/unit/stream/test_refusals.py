@@ -63,6 +63,7 @@ CASES = [
     ("INSERT INTO alerts (device, message) SELECT device, speed FROM pumps", "rule-sink", 1, 53, "speed", "CAST(… AS STRING)"),
     ("INSERT INTO alerts (device, device) SELECT device, device FROM pumps", "rule-sink", 1, 29, "device", "out"),
     ("INSERT INTO alerts (device, rule) SELECT device, 'other' FROM pumps", "rule-sink", 1, 50, "'other'", "Leave it out"),
+    ("INSERT INTO alerts (device, rule) SELECT device, 'a-rule' || '' FROM pumps", "rule-sink", 1, 50, "'a-rule' || ''", "Leave it out"),
     # not yet
     (INTO + "SELECT device FROM pumps JOIN telemetry ON TRUE", "rule-unsupported", 1, 54, "JOIN", "one column for each"),
     (INTO + "SELECT device FROM pumps, telemetry", "rule-unsupported", 1, 53, ",", "one column for each"),
@@ -111,7 +112,7 @@ CASES = [
         INTO + "SELECT JSON_VALUE(mode, '$.a' RETURNING STRING) FROM pumps",
         "rule-unsupported",
         1,
-        58,
+        59,
         "RETURNING",
         "TRY_CAST",
     ),

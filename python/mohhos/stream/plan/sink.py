@@ -6,7 +6,7 @@ from mohhos.stream.errors import RuleError, Span, nearest
 from mohhos.stream.plan.builder import TIME, Builder
 from mohhos.stream.plan.relation import Relation
 from mohhos.stream.plan.scope import Field
-from mohhos.stream.syntax import Insert
+from mohhos.stream.syntax import Expr, Insert, String
 from mohhos.stream.tables import ALERTS, COMMANDS, Column, Table
 from mohhos.stream.types import Plan, Type, Value, column, convert
 
@@ -47,7 +47,7 @@ class Insertion:
             span = items[index].span if len(items) == len(targets) else target.span
             value = self._assign(target.column, field, span)
             if self._table is ALERTS and target.column.name == "rule":
-                self._check_rule_column(span)
+                self._check_rule_column(items[index].expr if len(items) == len(targets) else None, span)
                 continue
             columns.append((target.column.name, value))
         self._check_times(relation)
@@ -122,10 +122,9 @@ class Insertion:
         cast = "TRY_CAST" if source.is_text else "CAST"
         raise self._error(span, reason, f"Write {cast}(… AS {wanted.sql}), or check the order of the columns")
 
-    def _check_rule_column(self, span: Span) -> None:
+    def _check_rule_column(self, expr: Expr | None, span: Span) -> None:
         """The engine fills the rule's name in; only this name can be selected for it."""
-        text = self._sql[span.start : span.end].strip()
-        if text.startswith("'") and text.split("'")[1] == self._rule:
+        if isinstance(expr, String) and expr.value == self._rule:
             return
         hint = "Leave it out: INSERT INTO alerts (device, message) SELECT …"
         raise self._error(span, f"an alert is of the rule that raised it, which is {self._rule!r}", hint)
