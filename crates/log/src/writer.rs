@@ -160,10 +160,11 @@ impl Writer {
                 return Ok((Arc::clone(segment), Arc::clone(file)));
             }
         }
-        let previous_end = match &self.current {
-            None => self.previous_end(group.start),
-            Some(_) => group.start,
-        };
+        self.seal_previous();
+        // From here on nothing more may go into the segment before: if putting the next in place fails, its name may
+        // be there all the same, and whatever follows it in the segment before would be cut off at the next opening.
+        self.unsealed = self.current.take().map(|current| current.segment);
+        let previous_end = self.previous_end(group.start);
         let header = SegmentHeader { base: group.start, previous_end, salt: segment::new_salt() };
         let shared = &self.shared;
         let (file, allocated) = segment::create(&*shared.fs, &shared.spares, &header, 0)?;
@@ -176,8 +177,6 @@ impl Writer {
             }
             segments.push(Arc::clone(&segment));
         }
-        self.seal_previous();
-        self.unsealed = self.current.take().map(|current| current.segment);
         self.tail.bytes_mut().fill(0);
         self.current = Some(Current { segment: Arc::clone(&segment), file: Arc::clone(&file), allocated });
         Ok((segment, file))

@@ -88,6 +88,28 @@ fn a_first_group_that_fails_gets_a_new_file_of_the_same_name() {
 }
 
 #[test]
+fn after_a_next_segment_that_failed_half_way_nothing_more_goes_into_the_one_before() {
+    let fs = ForgetfulFs::new();
+    // Too little for spares, so that the second segment grows as it is written.
+    fs.set_capacity(Some(44 << 10));
+    let config = mohhos_log::LogConfig { retain_bytes: 16 << 10, ..quick() };
+    let (log, _) = Log::open(Arc::new(fs.clone()), config).unwrap();
+    committed(&log, &one(0, &[1; 17_000]));
+    let first = committed(&log, &one(0, b"first of the second"));
+    // The first becomes a spare: reason to give the second up early.
+    assert_eq!(log.enforce_retention(0, false).unwrap().segments, 1);
+    // The third segment has its name, and is said to have failed; and there is no other spare.
+    fs.fail(Operation::SyncDir, 1, Failure::Io);
+    let second = committed(&log, &one(0, b"first of the third"));
+    assert_eq!(log.stats().failures, 1);
+    log.close().unwrap();
+    let log = open(&fs);
+    let offsets: Vec<u64> =
+        read_all(&mut log.reader(0)).unwrap().into_iter().map(|(offset, _)| offset).collect();
+    assert_eq!(offsets, [first, second]);
+}
+
+#[test]
 fn closing_a_log_that_cannot_write_says_how_much_is_lost() {
     let fs = ForgetfulFs::new();
     let log = open(&fs);
