@@ -223,6 +223,7 @@ impl Writer {
     fn seal_previous(&mut self) {
         if let Some(segment) = self.unsealed.take()
             && segment.seal(&*self.shared.fs).is_err()
+            && !segment.is_removed()
         {
             self.shared.counters.failures.fetch_add(1, Ordering::Relaxed);
         }

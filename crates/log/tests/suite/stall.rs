@@ -103,6 +103,7 @@ fn after_a_next_segment_that_failed_half_way_nothing_more_goes_into_the_one_befo
     let second = committed(&log, &one(0, b"first of the third"));
     assert_eq!(log.stats().failures, 1);
     log.close().unwrap();
+    fs.set_capacity(None);
     let log = open(&fs);
     let offsets: Vec<u64> =
         read_all(&mut log.reader(0)).unwrap().into_iter().map(|(offset, _)| offset).collect();
