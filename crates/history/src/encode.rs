@@ -18,7 +18,7 @@ use parquet::schema::types::{ColumnPath, Type, TypePtr};
 
 use crate::error::HistoryError;
 use crate::order::in_file_order;
-use crate::rows::{Row, Rows};
+use crate::rows::{Reading, Rows};
 
 /// Rows per row group: what a reader skips or reads as a whole.
 pub(crate) const ROW_GROUP: usize = 128 * 1024;
@@ -57,7 +57,7 @@ pub(crate) fn encode(rows: &Rows) -> Result<Option<Encoded>, HistoryError> {
     if rows.is_empty() {
         return Ok(None);
     }
-    let dense = rows.as_slice().iter().all(|row| row.has_num);
+    let dense = rows.all_numbers();
     let buffer = Vec::with_capacity(rows.len() * 6 + 4096);
     let mut file = SerializedFileWriter::new(buffer, schema(dense)?, Arc::new(properties()?))?;
     let mut group = Group::new(rows.len().min(ROW_GROUP));
@@ -70,8 +70,8 @@ pub(crate) fn encode(rows: &Rows) -> Result<Option<Encoded>, HistoryError> {
         min_device: u32::MAX,
         max_device: 0,
     };
-    in_file_order(rows.as_slice(), |row| {
-        group.push(row, rows.text(row));
+    in_file_order(rows, |reading| {
+        group.push(&reading);
         if group.device.len() == ROW_GROUP { group.write(&mut file, dense, &mut extent) } else { Ok(()) }
     })?;
     if !group.device.is_empty() {
@@ -172,21 +172,17 @@ impl Group {
     }
 
     #[inline]
-    fn push(&mut self, row: &Row, text: Option<&[u8]>) {
-        self.device.push(row.device as i32);
-        self.metric.push(row.metric as i32);
-        self.table.push(row.table as i32);
-        self.ts.push(row.ts);
-        if row.has_num {
-            self.num.push(row.num);
-        }
-        self.num_levels.push(i16::from(row.has_num));
-        self.text_levels.push(i16::from(text.is_some()));
-        if let Some(text) = text {
-            self.text.push(ByteArray::from(text.to_vec()));
-        }
-        self.quality.push(i32::from(row.quality));
-        self.arrival.push(row.arrival);
+    fn push(&mut self, reading: &Reading<'_>) {
+        self.device.push(reading.device as i32);
+        self.metric.push(reading.metric as i32);
+        self.table.push(reading.table as i32);
+        self.ts.push(reading.ts);
+        self.num.extend(reading.num);
+        self.num_levels.push(i16::from(reading.num.is_some()));
+        self.text.extend(reading.text.map(|text| ByteArray::from(text.to_vec())));
+        self.text_levels.push(i16::from(reading.text.is_some()));
+        self.quality.push(i32::from(reading.quality));
+        self.arrival.push(reading.arrival);
     }
 
     /// Writes the rows as a row group, adds them to the extent and starts again.

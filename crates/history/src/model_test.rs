@@ -152,13 +152,13 @@ impl World {
         let rows = self.rows(&files);
         let mut found = BTreeMap::new();
         let mut ids = std::collections::BTreeSet::new();
-        for row in rows.as_slice() {
-            let id = match rows.text(row) {
+        for row in rows.iter() {
+            let id = match row.text {
                 Some(text) => std::str::from_utf8(text).unwrap().parse().unwrap(),
-                None => row.num as i64,
+                None => row.num.unwrap() as i64,
             };
             assert!(ids.insert(id), "reading {id} is in the cut twice");
-            assert_eq!(row.has_num, rows.text(row).is_none());
+            assert_eq!(row.num.is_some(), row.text.is_none());
             assert_eq!(row.quality, 1);
             let key = Key { device: row.device, metric: row.metric, table: row.table, ts: row.ts };
             if matches(filter, &key) {

@@ -5,7 +5,7 @@
 //! which each record is moved once; what remains is local to a device and in the nearest cache.
 
 use crate::error::HistoryError;
-use crate::rows::{Reading, Row, Rows};
+use crate::rows::{Reading, Record, Rows, device, ts};
 use crate::tail::Part;
 
 /// Beyond so many counters per row a comparison sort is cheaper than counting.
@@ -66,23 +66,23 @@ fn by_comparison(parts: &[Part], keep: impl Fn(&Reading<'_>) -> bool) -> Result<
             }
         })?;
     }
-    rows.as_mut_slice().sort_by_key(|row| row.device);
+    rows.records_mut().sort_by_key(device);
     Ok(rows)
 }
 
 /// Gives rows that are together by device to `emit` in the order of a file, without duplicates.
 pub(crate) fn in_file_order(
-    rows: &[Row],
-    mut emit: impl FnMut(&Row) -> Result<(), HistoryError>,
+    rows: &Rows,
+    mut emit: impl FnMut(Reading<'_>) -> Result<(), HistoryError>,
 ) -> Result<(), HistoryError> {
     let mut sorter = DeviceSorter::default();
-    for of_device in rows.chunk_by(|a, b| a.device == b.device) {
+    for of_device in rows.records().chunk_by(|a, b| device(a) == device(b)) {
         let mut last = None;
-        for &index in sorter.sort(of_device) {
-            let row = &of_device[index as usize];
-            let key = (row.series(), row.ts);
+        for &index in sorter.sort(rows, of_device) {
+            let record = &of_device[index as usize];
+            let key = (rows.series(record), ts(record));
             if last != Some(key) {
-                emit(row)?;
+                emit(rows.reading(record))?;
             }
             last = Some(key);
         }
@@ -90,36 +90,39 @@ pub(crate) fn in_file_order(
     Ok(())
 }
 
-/// Sorts the rows of one device by series and time; keeps its buffers for the next device.
+/// Sorts the records of one device by series and time; keeps its buffers for the next device.
 #[derive(Default)]
 struct DeviceSorter {
-    /// The series met, and how many rows each has.
+    /// The series met, and how many records each has.
     series: Vec<((u32, u32), u32)>,
-    /// Per row, which of them.
+    /// Per record, which of them.
     which: Vec<u32>,
     order: Vec<u32>,
 }
 
 impl DeviceSorter {
-    fn sort(&mut self, rows: &[Row]) -> &[u32] {
-        if self.count_series(rows) {
-            self.place(rows);
+    fn sort(&mut self, rows: &Rows, records: &[Record]) -> &[u32] {
+        if self.count_series(rows, records) {
+            self.place(records);
         } else {
             self.order.clear();
-            self.order.extend(0..rows.len() as u32);
-            self.order.sort_by_key(|&row| (rows[row as usize].series(), rows[row as usize].ts));
+            self.order.extend(0..records.len() as u32);
+            self.order.sort_by_key(|&index| {
+                let record = &records[index as usize];
+                (rows.series(record), ts(record))
+            });
         }
         &self.order
     }
 
     /// False if there are too many. A device sends its metrics in the same order again and again, so the series
     /// after the last one is tried first.
-    fn count_series(&mut self, rows: &[Row]) -> bool {
+    fn count_series(&mut self, rows: &Rows, records: &[Record]) -> bool {
         self.series.clear();
         self.which.clear();
         let mut guess = 0;
-        for row in rows {
-            let series = row.series();
+        for record in records {
+            let series = rows.series(record);
             if self.series.get(guess).is_none_or(|(known, _)| *known != series) {
                 guess = match self.series.iter().position(|(known, _)| *known == series) {
                     Some(index) => index,
@@ -137,7 +140,7 @@ impl DeviceSorter {
         true
     }
 
-    fn place(&mut self, rows: &[Row]) {
+    fn place(&mut self, records: &[Record]) {
         let mut by_name = [0usize; MAX_SERIES];
         let by_name = &mut by_name[..self.series.len()];
         by_name.iter_mut().enumerate().for_each(|(index, slot)| *slot = index);
@@ -149,16 +152,16 @@ impl DeviceSorter {
             start += self.series[index].1;
         }
         self.order.clear();
-        self.order.resize(rows.len(), 0);
-        for (row, &series) in self.which.iter().enumerate() {
+        self.order.resize(records.len(), 0);
+        for (index, &series) in self.which.iter().enumerate() {
             let slot = &mut next[series as usize];
-            self.order[*slot as usize] = row as u32;
+            self.order[*slot as usize] = index as u32;
             *slot += 1;
         }
         for (series, &end) in self.series.iter().zip(&next) {
             let run = &mut self.order[(end - series.1) as usize..end as usize];
-            if !run.is_sorted_by_key(|&row| rows[row as usize].ts) {
-                run.sort_by_key(|&row| rows[row as usize].ts);
+            if !run.is_sorted_by_key(|&index| ts(&records[index as usize])) {
+                run.sort_by_key(|&index| ts(&records[index as usize]));
             }
         }
     }

@@ -13,7 +13,7 @@ const SMALL_BATCH: usize = 256;
 /// So many rows copied together are closed; a cut copies the open ones while it holds the lock.
 const OPEN_ROWS: usize = 4096;
 /// The bytes of one row without text, for the bound on memory.
-const ROW_BYTES: usize = 48;
+const ROW_BYTES: usize = 40;
 
 /// Some rows of the tail, shared between the history thread and cuts.
 #[derive(Debug, Clone)]
@@ -27,10 +27,10 @@ pub(crate) enum Part {
 impl Part {
     /// Every row, in order.
     #[inline]
-    pub fn for_each<'a>(&'a self, mut each: impl FnMut(Reading<'a>)) -> Result<(), HistoryError> {
+    pub fn for_each<'a>(&'a self, each: impl FnMut(Reading<'a>)) -> Result<(), HistoryError> {
         match self {
             Part::Batch(batch) => View::of(batch)?.for_each(each),
-            Part::Rows(rows) => rows.as_slice().iter().for_each(|row| each(rows.reading(row))),
+            Part::Rows(rows) => rows.iter().for_each(each),
         }
         Ok(())
     }
