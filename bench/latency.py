@@ -1,0 +1,47 @@
+"""From publishing a reading to the command of a rule at the device, while an operator is at work."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from bench.at_work import OperatorWork, at_work
+from bench.gateway import gateway
+from bench.load import run_load
+from bench.rules import REACTION
+
+__all__ = ["Latency", "measure_latency"]
+
+CONNECTIONS: Final = 1_000
+RATE: Final = 10_000
+REACT: Final = 10
+FILL_S: Final = 10.0
+
+
+@dataclass(frozen=True)
+class Latency:
+    """The generator's report (milliseconds, from when a message was due), and what the operator did meanwhile."""
+
+    report: dict[str, Any]
+    operator: OperatorWork
+    history_rows: int
+
+
+def measure_latency(seconds: float, work: Path) -> Latency:
+    """Fills the history for some seconds so that a query over it is heavy; then sends at a fixed rate, open loop."""
+    log = work / "load.log"
+    try:
+        with gateway(work / "gateway") as server:
+            server.register(CONNECTIONS)
+            server.put_rules(REACTION)
+            given: dict[str, object] = {
+                "to": server.address,
+                "credentials": server.credentials,
+                "connections": CONNECTIONS,
+            }
+            filled = run_load(log, "send", topics=10, per_segment=10, seconds=min(FILL_S, seconds), **given)
+            with at_work(server) as operator:
+                report = run_load(log, "latency", rate=RATE, react=REACT, seconds=seconds, **given)
+            return Latency(report, operator, 2 * int(filled["sent"]))
+    finally:
+        shutil.rmtree(work / "gateway", ignore_errors=True)

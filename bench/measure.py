@@ -1,0 +1,97 @@
+"""One load on one server: how much it took, and what it cost."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from bench.gateway import Gateway
+from bench.load import load
+from bench.options import Case
+from bench.process import usage
+from bench.servers import Mosquitto, Server
+
+__all__ = ["READINGS", "Measurement", "Sent", "measure"]
+
+READINGS: Final = 2
+"""Readings of one message of the generator: temperature and seq."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one load gave. CPU is that of the server alone, its query process apart; memory is resident bytes.
+
+    `messages_per_s` are those taken (QoS 0), acknowledged (QoS 1), or, by a broker, delivered to its subscriber.
+    """
+
+    server: str
+    sent: int
+    seconds: float
+    messages_per_s: float
+    messages_per_receive: float | None
+    cpu_us_per_message: float
+    resident_start: int
+    resident_end: int
+    children_resident_end: int
+    settle_s: float | None
+    delivered: int | None
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What the generator says it sent."""
+
+    messages: int
+    hot: int
+    per_device: dict[str, int]
+
+
+def measure(server: Server, case: Case, seconds: float, work: Path) -> tuple[Measurement, Sent]:
+    """Puts the load on the server, which is fresh, and waits until it has taken everything."""
+    log, counts = work / "load.log", work / "counts.csv"
+    with ExitStack() as stack:
+        receiver = None
+        if isinstance(server, Mosquitto):
+            receiver = stack.enter_context(load(log, "receive", to=server.address, filter="#", seconds=seconds + 300))
+            receiver.expect("ready")
+        options = {"connections": case.connections, "topics": case.topics, "per_segment": case.per_segment}
+        sender = stack.enter_context(
+            load(
+                log,
+                "send",
+                to=server.address,
+                credentials=server.credentials,
+                qos=case.qos,
+                seconds=seconds,
+                counts=counts,
+                **options,
+            )
+        )
+        sender.expect("open")
+        before = usage(server.pid)
+        report = sender.report(within_s=seconds + 180)
+        settle_s = server.settle(report["sent"] * READINGS) if isinstance(server, Gateway) else None
+        after = usage(server.pid)
+        received = receiver.report(within_s=60) if receiver is not None else None
+    counted = server.counted()
+    measurement = Measurement(
+        server=server.name,
+        sent=report["sent"],
+        seconds=report["seconds"],
+        messages_per_s=_rate(report, case, received),
+        messages_per_receive=counted.messages / counted.receives if counted else None,
+        cpu_us_per_message=(after.cpu_s - before.cpu_s) * 1e6 / report["sent"],
+        resident_start=before.resident,
+        resident_end=after.resident,
+        children_resident_end=after.children_resident,
+        settle_s=settle_s,
+        delivered=received["received"] if received else None,
+    )
+    lines = (line.split(",") for line in counts.read_text().splitlines())
+    return measurement, Sent(report["sent"], report["hot"], {device: int(n) for device, n in lines})
+
+
+def _rate(report: dict[str, Any], case: Case, received: dict[str, Any] | None) -> float:
+    if case.qos > 0:
+        return float(report["acknowledged"] / report["seconds"])
+    return float(received["per_second"] if received else report["per_second"])

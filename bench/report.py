@@ -1,0 +1,215 @@
+"""The tables: what was measured, beside what is wanted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table as RichTable
+
+from bench.measure import Measurement
+from bench.results import Results
+from bench.targets import targets
+from bench.throughput import CaseResult
+from bench.verify import Verification
+
+__all__ = ["Table", "markdown", "rich", "tables"]
+
+MIB: Final = 1 << 20
+NONE: Final = "-"
+FIGURES: Final = ("messages/s", "per recv", "CPU µs/message", "MiB at start", "MiB at end")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A heading, columns and rows of text; remarks below."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    remark: str = ""
+
+
+def tables(results: Results) -> list[Table]:
+    """All that there is to show, the comparison with what is wanted first."""
+    found = [_wanted(results)]
+    if results.cases:
+        found += [_loads(results), _rounds(results), _checks(results)]
+    found += [table for table in (_latency(results), _memory(results), _start(results)) if table is not None]
+    return found
+
+
+def markdown(results: Results) -> str:
+    """The result file for people."""
+    machine = results.machine
+    head = [
+        f"# Benchmark of {results.begun:%Y-%m-%d %H:%M} UTC",
+        "",
+        f"- command: `{results.command}`",
+        f"- commit: {machine.commit}, {machine.changed_files} files changed since",
+        f"- machine: {machine.cores} cores, {machine.processor}, {machine.memory_bytes / (1 << 30):.0f} GiB, "
+        f"Linux {machine.kernel}, Python {machine.python}, Mosquitto {machine.mosquitto}",
+        f"- load average before: {', '.join(f'{load:.2f}' for load in machine.load_average)}",
+        "",
+        "Generator, servers and subscriber share the machine. Figures are medians of the rounds, a ratio is the median",
+        "of the rounds' ratios. How to read the columns: docs/benchmarks.md.",
+    ]
+    head += [f"\n**Failed:** {failure}" for failure in results.failures]
+    return "\n".join([*head, *(_markdown(table) for table in tables(results))]) + "\n"
+
+
+def _markdown(table: Table) -> str:
+    lines = ["", f"## {table.title}", "", _row(table.columns), _row(("---",) * len(table.columns))]
+    lines += [_row(row) for row in table.rows]
+    return "\n".join([*lines, *(["", table.remark] if table.remark else [])])
+
+
+def _row(cells: tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def rich(results: Results) -> RenderableType:
+    """The same for a terminal."""
+    shown: list[RenderableType] = []
+    for table in tables(results):
+        grid = RichTable(*table.columns, title=table.title, title_justify="left", caption=table.remark or None)
+        for row in table.rows:
+            grid.add_row(*row)
+        shown.append(grid)
+    return Group(*shown)
+
+
+def _wanted(results: Results) -> Table:
+    rows = [(t.what, t.wanted, t.found, "yes" if t.reached else "no") for t in targets(results)]
+    return Table("Wanted and found", ("what", "wanted", "found", "reached"), rows)
+
+
+def _loads(results: Results) -> Table:
+    rows = []
+    for result in results.cases:
+        for server in ("bare sink", "gateway", "Mosquitto"):
+            run = result.median(server)
+            if run is not None:
+                ratio = result.ratio(server)
+                shown = f"{ratio:.2f}" if ratio is not None else NONE
+                rows.append((str(result.case), _server(run, result), shown, *_figures(run)))
+    return Table(
+        f"Loads of {results.seconds:g} s",
+        ("load", "server", "ratio", *FIGURES),
+        rows,
+        "QoS 0: messages/s taken; of Mosquitto, delivered to one wildcard subscriber. QoS 1: acknowledged, by the "
+        "gateway after they are on disk. CPU is the server's process alone.",
+    )
+
+
+def _server(run: Measurement, result: CaseResult) -> str:
+    return f"{run.server} (delivered)" if run.delivered is not None and result.case.qos == 0 else run.server
+
+
+def _figures(run: Measurement) -> tuple[str, ...]:
+    """In the order of FIGURES."""
+    per_receive = run.messages_per_receive
+    return (
+        f"{run.messages_per_s:,.0f}",
+        f"{per_receive:.1f}" if per_receive is not None else NONE,
+        f"{run.cpu_us_per_message:.2f}",
+        _mib(run.resident_start),
+        _mib(run.resident_end),
+    )
+
+
+def _mib(size: int) -> str:
+    return f"{size / MIB:.0f}"
+
+
+def _rounds(results: Results) -> Table:
+    rows = []
+    for result in results.cases:
+        for run in result.runs:
+            settled = f"{run.settle_s:.2f}" if run.settle_s is not None else NONE
+            sent = (f"{run.sent:,}", f"{run.seconds:.1f}", settled)
+            rows.append((str(result.case), run.server, *sent, *_figures(run)))
+    return Table(
+        "All rounds, in the order in which they ran",
+        ("load", "server", "sent", "in s", "settled, s", *FIGURES),
+        rows,
+        "Settled: how long after the last message the rules had seen all of them.",
+    )
+
+
+def _checks(results: Results) -> Table:
+    rows = [_check(result.case, found) for result in results.cases for found in result.verifications]
+    return Table(
+        "Sent, ruled, stored",
+        ("load", "sent", "taken", "rows the rules saw", "hot: sent, found", "stored", "devices in order", "the same"),
+        rows,
+        "A message is two readings, and a rule sees a row per reading. Stored: counted by SQL over the history after "
+        "the last round of a load, with least, greatest and sum of the sequence numbers per device.",
+    )
+
+
+def _check(case: object, found: Verification) -> tuple[str, ...]:
+    ruled = sorted({f"{rows:,}" for rows in found.ruled.values()})
+    problems = found.devices_wrong + found.devices_out_of_order
+    return (
+        str(case),
+        f"{found.sent:,}",
+        f"{found.taken:,}",
+        ", ".join(ruled),
+        f"{found.hot_sent}, {found.hot_found}",
+        f"{found.stored:,}" if found.stored is not None else NONE,
+        str(found.devices_in_order) if found.stored is not None else NONE,
+        "yes" if found.holds else "NO " + "; ".join(problems[:3]),
+    )
+
+
+def _latency(results: Results) -> Table | None:
+    if results.latency is None:
+        return None
+    report, operator = results.latency.report, results.latency.operator
+    mean = operator.query_s / operator.queries if operator.queries else 0.0
+    return Table(
+        "From publishing to the rule's command at the device, 10,000 messages/s, open loop",
+        ("commands", "expected", "p50 ms", "p90", "p99", "p99.9", "max"),
+        [
+            (
+                f"{report['reactions']:,}",
+                f"{report['reactions_expected']:,}",
+                *(f"{report[key]:.2f}" for key in ("p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms")),
+            )
+        ],
+        f"Meanwhile the operator ran {operator.queries} queries over {results.latency.history_rows:,} readings "
+        f"and more ({mean:.1f} s each, {operator.queries_refused} refused), fetched the overview "
+        f"{operator.overviews} times (longest {operator.overview_max_s:.2f} s), and got "
+        f"{operator.live_bytes / 1000:,.0f} kB of live readings."
+        + (f" It was interrupted: {operator.failure}." if operator.failure else ""),
+    )
+
+
+def _memory(results: Results) -> Table | None:
+    memory = results.memory
+    if memory is None:
+        return None
+    rows = [
+        ("idle", _mib(memory.idle), ""),
+        ("devices registered, none connected", _mib(memory.registered), ""),
+        (
+            f"{memory.connections:,} idle connections",
+            _mib(memory.with_connections),
+            f"{memory.bytes_per_connection:,.0f} bytes each",
+        ),
+        (f"{memory.held:,} connections held", _mib(memory.with_held), f"{memory.opened_per_s:,.0f} opened per second"),
+    ]
+    return Table(
+        "Resident memory of the gateway", ("what", "MiB", ""), rows, "Without the kernel's memory for sockets."
+    )
+
+
+def _start(results: Results) -> Table | None:
+    start = results.start
+    if start is None:
+        return None
+    rows = [(f"second start, {start.devices:,} devices, until /readyz", f"{start.second_s:.2f}")]
+    if start.cold_make_run_s is not None:
+        rows.append(("make run on a fresh clone, with downloads", f"{start.cold_make_run_s:.0f}"))
+    return Table("Start", ("what", "seconds"), rows)

@@ -1,0 +1,91 @@
+"""Sink and gateway in turn under the same load, then Mosquitto: medians, ratios, and whether anything is missing."""
+
+import shutil
+import statistics
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from bench.gateway import Gateway, gateway
+from bench.measure import Measurement, measure
+from bench.options import Case, Options
+from bench.rules import THROUGHPUT
+from bench.servers import Server, mosquitto, mosquitto_binary, sink
+from bench.verify import Verification, verify
+
+__all__ = ["CaseResult", "run_case"]
+
+FILTER_RULE: Final = "bench-filter"
+_MEDIANS: Final = ("messages_per_s", "messages_per_receive", "cpu_us_per_message", "resident_start", "resident_end")
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """All measurements of one load, in the order in which they were taken, and what was checked after each."""
+
+    case: Case
+    runs: list[Measurement]
+    verifications: list[Verification]
+
+    def median(self, server: str) -> Measurement | None:
+        """The server's run in the middle by messages/s, with medians in its main figures; None if there is none."""
+        runs = sorted((run for run in self.runs if run.server == server), key=lambda run: run.messages_per_s)
+        if not runs:
+            return None
+        values = {name: [getattr(run, name) for run in runs] for name in _MEDIANS}
+        return replace(
+            runs[len(runs) // 2],
+            **{name: statistics.median(known) for name, known in values.items() if None not in known},
+        )
+
+    def ratio(self, server: str, to: str = "bare sink") -> float | None:
+        """Messages/s of one server for each of another. Of rounds in pairs the median of their ratios, for noise hits
+        both of a round; otherwise the ratio of the medians. None if one of them was not measured.
+        """
+        ours, theirs = self._rates(server), self._rates(to)
+        if not ours or not theirs:
+            return None
+        if len(ours) == len(theirs):
+            return statistics.median(mine / other for mine, other in zip(ours, theirs, strict=True))
+        return statistics.median(ours) / statistics.median(theirs)
+
+    def _rates(self, server: str) -> list[float]:
+        return [run.messages_per_s for run in self.runs if run.server == server]
+
+
+def run_case(case: Case, options: Options, work: Path, say: Callable[[str], None]) -> CaseResult:
+    """Measures one load."""
+    runs: list[Measurement] = []
+    verifications: list[Verification] = []
+
+    def one(opened: AbstractContextManager[Server], check: bool = False) -> None:
+        with opened as server:
+            measurement, sent = measure(server, case, options.seconds, work)
+            runs.append(measurement)
+            say(f"{case}: {server.name} {measurement.messages_per_s:,.0f} messages/s")
+            if isinstance(server, Gateway):
+                found = verify(server, case, sent, FILTER_RULE, options.ordered if check else None)
+                verifications.append(found)
+                say(f"{case}: {'nothing is missing' if found.holds else f'NOT THE SAME: {found}'}")
+
+    for number in range(options.rounds):
+        one(sink(work / "sink.log"))
+        one(_ready_gateway(work / "gateway", case.connections), check=number == options.rounds - 1)
+    binary = mosquitto_binary() if options.mosquitto else None
+    if binary is not None:
+        one(mosquitto(binary, work))
+    return CaseResult(case, runs, verifications)
+
+
+@contextmanager
+def _ready_gateway(work: Path, devices: int) -> Iterator[Gateway]:
+    """A fresh gateway with registered devices and both rules; its data goes with it."""
+    try:
+        with gateway(work) as running:
+            running.register(devices)
+            running.put_rules(THROUGHPUT)
+            yield running
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
