@@ -5,18 +5,16 @@
 //! (u32): watermarks, then the number of operators and for each its id and state, all behind their lengths. Offsets of
 //! the log are not in it: who writes it knows which batches it covers.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use mohhos_decode::{Batch, TableSchema};
 use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
 use crate::deploy::{self, Environment};
 use crate::dict::EngineNames;
-use crate::error::{PlanError, RuleFailure, SnapshotError};
+use crate::error::{PlanError, SnapshotError};
 use crate::outputs::Outputs;
 use crate::pipeline::Pipeline;
-use crate::sinks::Emitter;
+use crate::rule::{Rule, RuleStats};
 use crate::snapshot::{Reader, Writer, damaged};
 
 const MAGIC: &[u8; 4] = b"MHSS";
@@ -29,38 +27,6 @@ pub struct EngineConfig {
     pub idle_timeout_us: i64,
     /// How much state one rule may hold.
     pub max_state_bytes: usize,
-}
-
-/// What is known of a rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RuleStats {
-    /// Its name.
-    pub name: String,
-    /// Its version.
-    pub version: u32,
-    /// `None` while it runs; else why it was stopped.
-    pub error: Option<String>,
-    /// Rows of its source's batches.
-    pub rows_in: u64,
-    /// Rows its sink has written.
-    pub rows_out: u64,
-    /// Rows its sink could not take.
-    pub rows_failed: u64,
-    /// Why the last of them could not be taken.
-    pub row_error: Option<String>,
-    /// Rows that came after their window had closed.
-    pub late: u64,
-    /// The size of its state.
-    pub state_bytes: usize,
-    /// When it last wrote a row, wall time.
-    pub last_output_us: Option<i64>,
-}
-
-struct Rule {
-    plan: String,
-    stats: RuleStats,
-    /// `None` once it has failed.
-    pipeline: Option<Pipeline>,
 }
 
 /// A rule's state from a snapshot, waiting for the rule.
@@ -113,10 +79,9 @@ impl Engine {
     /// The plan cannot be run; the rule that was there before goes on.
     pub fn deploy(&mut self, name: &str, version: u32, plan_json: &str) -> Result<(), PlanError> {
         let position = self.rules.iter().position(|r| r.stats.name == name);
-        if let Some(rule) = position.map(|p| &self.rules[p]) {
-            if rule.pipeline.is_some() && rule.stats.version == version && rule.plan == plan_json {
-                return Ok(());
-            }
+        let same = |r: &Rule| r.pipeline.is_some() && r.stats.version == version && r.plan == plan_json;
+        if position.is_some_and(|p| same(&self.rules[p])) {
+            return Ok(());
         }
         let mut pipeline = self.compile(name, version, plan_json)?;
         if let Some(index) = self.saved.iter().position(|s| s.rule == name) {
@@ -262,83 +227,6 @@ impl Engine {
     }
 }
 
-impl Rule {
-    fn new(name: &str, version: u32, plan: &str, pipeline: Pipeline) -> Self {
-        let stats = RuleStats {
-            name: name.to_owned(),
-            version,
-            error: None,
-            rows_in: 0,
-            rows_out: 0,
-            rows_failed: 0,
-            row_error: None,
-            late: 0,
-            state_bytes: 0,
-            last_output_us: None,
-        };
-        Self { plan: plan.to_owned(), stats, pipeline: Some(pipeline) }
-    }
-
-    fn fail(&mut self, message: &str, outputs: &mut dyn Outputs) {
-        self.stats.late = self.pipeline.as_ref().map_or(self.stats.late, Pipeline::late);
-        self.pipeline = None;
-        self.stats.error = Some(message.to_owned());
-        outputs.failed(&self.stats.name, message);
-    }
-
-    /// Runs something through the pipeline. Whatever goes wrong stops this rule alone.
-    fn run(
-        &mut self,
-        names: &EngineNames,
-        max_bytes: usize,
-        now_us: i64,
-        outputs: &mut dyn Outputs,
-        what: impl FnOnce(&mut Pipeline, &mut Emitter<'_>) -> Result<(), RuleFailure>,
-    ) {
-        let Some(pipeline) = &mut self.pipeline else { return };
-        let mut emitter = Emitter {
-            rule: &self.stats.name,
-            version: self.stats.version,
-            names,
-            outputs: &mut *outputs,
-            rows: 0,
-            failed: 0,
-            failure: None,
-        };
-        // A pipeline that panicked is dropped: nobody sees what state it left.
-        let outcome = catch_unwind(AssertUnwindSafe(|| what(&mut *pipeline, &mut emitter)));
-        let (rows, failed, failure) = (emitter.rows, emitter.failed, emitter.failure.take());
-        let bytes = pipeline.bytes();
-        if rows > 0 {
-            self.stats.rows_out += rows;
-            self.stats.last_output_us = Some(now_us);
-        }
-        if let Some(why) = failure {
-            self.stats.rows_failed += failed;
-            outputs.rows_failed(&self.stats.name, failed, &why);
-            self.stats.row_error = Some(why);
-        }
-        let message = match outcome {
-            Ok(Ok(())) if bytes <= max_bytes => return,
-            Ok(Ok(())) => format!(
-                "its state has {bytes} bytes, more than the {max_bytes} that stream.max_state_bytes allows: \
-                 use fewer keys or shorter windows, or raise the bound"
-            ),
-            Ok(Err(failure)) => failure.to_string(),
-            Err(panic) => {
-                format!("it ran into a defect of the gateway, please report it: {}", panic_words(&panic))
-            }
-        };
-        self.fail(&message, outputs);
-    }
-}
-
-fn panic_words(panic: &Box<dyn std::any::Any + Send>) -> String {
-    let text = panic.downcast_ref::<String>().cloned();
-    text.or_else(|| panic.downcast_ref::<&str>().map(|t| (*t).to_owned()))
-        .unwrap_or_else(|| "without words".into())
-}
-
 impl Saved {
     fn is_of(&self, version: u32, plan: &str) -> bool {
         self.version == version && self.plan == fingerprint(plan)
@@ -376,6 +264,7 @@ fn read_snapshot(bytes: &[u8]) -> Result<Vec<Saved>, SnapshotError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::RuleFailure;
     use crate::operators::{Context, Downstream, Operator};
     use crate::outputs::{AlertOut, CommandOut, MessageOut};
     use crate::vector::Frame;

@@ -24,10 +24,10 @@ pub fn push_double(out: &mut String, value: f64) {
     }
     let start = out.len();
     let _ = write!(out, "{value:E}");
-    if !out[start..].contains('.') {
-        if let Some(e) = out[start..].find('E') {
-            out.insert_str(start + e, ".0");
-        }
+    if !out[start..].contains('.')
+        && let Some(e) = out[start..].find('E')
+    {
+        out.insert_str(start + e, ".0");
     }
 }
 

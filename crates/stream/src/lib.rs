@@ -14,6 +14,7 @@ mod operators;
 mod outputs;
 mod pipeline;
 pub mod plan;
+mod rule;
 mod sinks;
 mod snapshot;
 mod source;
@@ -21,6 +22,7 @@ mod vector;
 mod watermark;
 
 pub use dict::EngineNames;
-pub use engine::{Engine, EngineConfig, RuleStats};
+pub use engine::{Engine, EngineConfig};
 pub use error::{PlanError, SnapshotError};
 pub use outputs::{AlertOut, AlertState, CommandOut, MessageOut, OutputId, Outputs};
+pub use rule::RuleStats;

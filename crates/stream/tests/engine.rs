@@ -1,5 +1,7 @@
 //! Rules while the engine runs: deployed, replaced, removed, failed; and what sinks make of rows.
 
+#![allow(clippy::unwrap_used)] // Clippy does not see that helpers of tests are tests.
+
 mod common;
 
 use common::*;

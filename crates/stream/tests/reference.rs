@@ -1,6 +1,8 @@
 //! Tumbling windows against a simple row-by-row implementation, however the rows are cut into batches, and over a
 //! snapshot in the middle.
 
+#![allow(clippy::unwrap_used)] // Clippy does not see that helpers of tests are tests.
+
 mod common;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
 //! The row functions by name: what they take and what they return.
 
+pub(super) mod extreme;
 mod text;
 mod time;
 

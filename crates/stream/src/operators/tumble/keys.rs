@@ -55,12 +55,13 @@ impl<K: Clone + Eq + std::hash::Hash> Ids<K> {
     }
 
     fn release(&mut self, id: u32, heap: impl Fn(&K) -> usize) {
-        if self.open[id as usize] == 0 {
-            if let Some(key) = self.values[id as usize].take() {
-                self.map.remove(&key);
-                self.heap -= heap(&key);
-                self.free.push(id);
-            }
+        if self.open[id as usize] > 0 {
+            return;
+        }
+        if let Some(key) = self.values[id as usize].take() {
+            self.map.remove(&key);
+            self.heap -= heap(&key);
+            self.free.push(id);
         }
     }
 

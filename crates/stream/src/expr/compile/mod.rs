@@ -1,19 +1,26 @@
 //! From the expression of a plan to what is evaluated: names and types are checked here, once.
 
-use std::cell::RefCell;
-use std::sync::Arc;
+mod arithmetic;
+mod literal;
+mod membership;
+mod types;
 
-use serde_json::Value as Json;
+use std::cell::RefCell;
 
 use super::codes::{CodeEquals, CodeMemo, Decode};
-use super::compare::{Compare, Comparison, InSet, Members, double_key};
-use super::numeric::{Arithmetic, Binary, BinaryOp, Unary, UnaryOp, round, signum, sqrt, truncate, wrap32};
-use super::rows::{Returned, RowCall, RowFunction};
+use super::compare::{Compare, Comparison};
+use super::functions::extreme::{greatest, least};
+use super::numeric::{Unary, UnaryOp};
+use super::rows::{RowCall, RowFunction};
 use super::select::{Case, Coalesce, NullIf};
 use super::{Compiled, Node, Value, cast, functions};
 use crate::dict::EngineNames;
 use crate::plan::{Expr, Type};
-use crate::vector::{Frame, Scalar, logic};
+use crate::vector::logic;
+use arithmetic::{binary, double_function, double_pair, operator, rounding, same_type, to_double};
+use literal::{folded, literal};
+pub use types::name;
+use types::{is_coded, is_number, is_text, types, widest};
 
 /// The columns an expression can name.
 #[derive(Debug, Clone, Default)]
@@ -99,7 +106,7 @@ impl Compiler<'_> {
             let [a, b] = take(function, args)?;
             return self.compare(comparison, a, b);
         }
-        if let Some(op) = arithmetic(function) {
+        if let Some(op) = operator(function) {
             let [a, b] = take(function, args)?;
             return binary(function, op, a, b);
         }
@@ -155,9 +162,8 @@ impl Compiler<'_> {
             }
             "NULLIF" => {
                 let [a, b] = take(function, args)?;
-                let equal = match self.operands(a.clone(), b)? {
-                    (left, right, kind) => compare_of(Comparison::Equal, left, right, kind),
-                };
+                let (left, right, kind) = self.operands(a.clone(), b)?;
+                let equal = compare_of(Comparison::Equal, left, right, kind);
                 Ok(Compiled { kind: a.kind, node: Node::NullIf(Box::new(NullIf { value: a, equal })) })
             }
             "GREATEST" | "LEAST" => {
@@ -182,14 +188,7 @@ impl Compiler<'_> {
                 if args.get(1).is_some_and(|a| a.kind != Type::Int) {
                     return Err(refused());
                 }
-                let kind = args[0].kind;
-                let function: RowFunction = if function == "ROUND" { round_row } else { truncate_row };
-                let arg = row_call(function, args, kind);
-                if kind != Type::Int {
-                    return Ok(arg);
-                }
-                let wrapped = Unary { arg, op: UnaryOp::I64(wrap32) };
-                Ok(Compiled { kind, node: Node::Unary(Box::new(wrapped)) })
+                Ok(rounding(function, args))
             }
             "POWER" | "ATAN2" => {
                 let [a, b] = take(function, args)?;
@@ -295,83 +294,8 @@ impl Compiler<'_> {
         Ok(boolean(Node::Compare(Box::new(compare_of(comparison, left, right, kind)))))
     }
 
-    fn in_list(&self, mut args: Vec<Compiled>) -> Result1 {
-        if args.len() < 2 {
-            return Err("IN needs a value and at least one member".into());
-        }
-        let list = args.split_off(1);
-        let [value] = take("IN", args)?;
-        if let Some(set) = self.in_set(&value, &list)? {
-            return Ok(set);
-        }
-        let mut parts = Vec::with_capacity(list.len());
-        for member in list {
-            parts.push(self.compare(Comparison::Equal, value.clone(), member)?);
-        }
-        match parts.len() {
-            1 => parts.pop().ok_or_else(|| "IN needs at least one member".into()),
-            _ => Ok(boolean(Node::Or(parts))),
-        }
-    }
-
-    /// A set, if there are many constants of the value's type.
-    fn in_set(&self, value: &Compiled, list: &[Compiled]) -> Result<Option<Compiled>, String> {
-        let kind = value.kind;
-        if list.len() < 4 || !matches!(kind, Type::Double | Type::Int | Type::BigInt) && !is_text(kind) {
-            return Ok(None);
-        }
-        let mut constants = Vec::with_capacity(list.len());
-        for member in list {
-            match &member.node {
-                Node::Constant(Value::I64(v)) if kind == Type::Double => {
-                    constants.push(Value::F64(*v as f64))
-                }
-                Node::Constant(Value::F64(_)) if kind != Type::Double => return Ok(None),
-                Node::Constant(value) => constants.push(value.clone()),
-                _ => return Ok(None),
-            }
-        }
-        let has_null = constants.contains(&Value::Null);
-        let arg = if is_coded(kind) { self.text(value.clone())? } else { value.clone() };
-        let fits = |c: &Value| {
-            matches!(
-                (c, kind),
-                (Value::Null, _)
-                    | (Value::F64(_), Type::Double)
-                    | (Value::I64(_), Type::Int | Type::BigInt)
-                    | (Value::Text(_), Type::Text | Type::Device | Type::Metric | Type::Quality)
-            )
-        };
-        if !constants.iter().all(fits) {
-            return Ok(None);
-        }
-        let members = match kind {
-            Type::Double => Members::F64(
-                constants
-                    .iter()
-                    .filter_map(|c| if let Value::F64(v) = c { Some(*v) } else { None })
-                    .filter(|v| !v.is_nan())
-                    .map(double_key)
-                    .collect(),
-            ),
-            Type::Int | Type::BigInt => Members::I64(
-                constants
-                    .iter()
-                    .filter_map(|c| if let Value::I64(v) = c { Some(*v) } else { None })
-                    .collect(),
-            ),
-            _ => Members::Text(
-                constants
-                    .iter()
-                    .filter_map(|c| if let Value::Text(t) = c { Some(t.clone()) } else { None })
-                    .collect(),
-            ),
-        };
-        Ok(Some(boolean(Node::InSet(Box::new(InSet { arg, members, has_null })))))
-    }
-
     fn case(&self, mut args: Vec<Compiled>) -> Result1 {
-        if args.len() < 3 || args.len() % 2 == 0 {
+        if args.len() < 3 || args.len() & 1 == 0 {
             return Err("CASE needs condition, result, …, else: an odd number of arguments".into());
         }
         let mut results = Vec::with_capacity(args.len() / 2 + 1);
@@ -461,46 +385,6 @@ fn collect_columns<'e>(expr: &'e Expr, used: &mut Vec<&'e str>) {
     }
 }
 
-/// How a type is written.
-pub fn name(kind: Type) -> &'static str {
-    match kind {
-        Type::Double => "DOUBLE",
-        Type::Int => "INT",
-        Type::BigInt => "BIGINT",
-        Type::Boolean => "BOOLEAN",
-        Type::Text => "STRING",
-        Type::Timestamp => "TIMESTAMP(3)",
-        Type::Device => "DEVICE",
-        Type::Metric => "METRIC",
-        Type::Quality => "QUALITY",
-    }
-}
-
-fn types(args: &[Compiled]) -> String {
-    args.iter().map(|a| name(a.kind)).collect::<Vec<_>>().join(", ")
-}
-
-pub(super) fn is_number(kind: Type) -> bool {
-    matches!(kind, Type::Double | Type::Int | Type::BigInt)
-}
-
-fn is_coded(kind: Type) -> bool {
-    matches!(kind, Type::Device | Type::Metric | Type::Quality)
-}
-
-fn is_text(kind: Type) -> bool {
-    kind == Type::Text || is_coded(kind)
-}
-
-fn widest(a: Type, b: Type) -> Type {
-    let rank = |kind| match kind {
-        Type::Double => 2,
-        Type::BigInt => 1,
-        _ => 0,
-    };
-    if rank(a) >= rank(b) { a } else { b }
-}
-
 fn boolean(node: Node) -> Compiled {
     Compiled { kind: Type::Boolean, node }
 }
@@ -525,14 +409,6 @@ fn widen(arg: Compiled, kind: Type) -> Compiled {
     }
 }
 
-fn to_double(arg: Compiled, function: &str) -> Result1 {
-    if is_number(arg.kind) {
-        Ok(widen(arg, Type::Double))
-    } else {
-        Err(format!("{function} takes a number, not {}", name(arg.kind)))
-    }
-}
-
 fn compare_of(comparison: Comparison, left: Compiled, right: Compiled, kind: Type) -> Compare {
     Compare { left, right, comparison, milliseconds: kind == Type::Timestamp }
 }
@@ -547,172 +423,4 @@ fn comparison(function: &str) -> Option<Comparison> {
         ">=" => Comparison::GreaterOrEqual,
         _ => return None,
     })
-}
-
-fn arithmetic(function: &str) -> Option<Arithmetic> {
-    Some(match function {
-        "+" => Arithmetic::Add,
-        "-" => Arithmetic::Subtract,
-        "*" => Arithmetic::Multiply,
-        "/" => Arithmetic::Divide,
-        "%" | "MOD" => Arithmetic::Remainder,
-        _ => return None,
-    })
-}
-
-fn binary(function: &str, op: Arithmetic, a: Compiled, b: Compiled) -> Result1 {
-    if !is_number(a.kind) || !is_number(b.kind) {
-        return Err(format!("{function} takes numbers, not ({}, {})", name(a.kind), name(b.kind)));
-    }
-    let kind = widest(a.kind, b.kind);
-    let op = match kind {
-        Type::Double => BinaryOp::F64(op),
-        Type::Int => BinaryOp::I32(op),
-        _ => BinaryOp::I64(op),
-    };
-    let node = Node::Binary(Box::new(Binary { left: widen(a, kind), right: widen(b, kind), op }));
-    Ok(Compiled { kind, node })
-}
-
-fn double_pair(function: &str, a: Compiled, b: Compiled, f: fn(f64, f64) -> f64) -> Result1 {
-    let (left, right) = (to_double(a, function)?, to_double(b, function)?);
-    let node = Node::Binary(Box::new(Binary { left, right, op: BinaryOp::Function(f) }));
-    Ok(Compiled { kind: Type::Double, node })
-}
-
-fn double_function(function: &str) -> Option<fn(f64) -> f64> {
-    Some(match function {
-        "SQRT" => sqrt,
-        "EXP" => f64::exp,
-        "LN" => f64::ln,
-        "LOG10" => f64::log10,
-        "LOG2" => f64::log2,
-        "SIN" => f64::sin,
-        "COS" => f64::cos,
-        "TAN" => f64::tan,
-        "ASIN" => f64::asin,
-        "ACOS" => f64::acos,
-        "ATAN" => f64::atan,
-        "DEGREES" => f64::to_degrees,
-        "RADIANS" => f64::to_radians,
-        _ => return None,
-    })
-}
-
-/// A function whose result has the type of its argument.
-fn same_type(function: &str, arg: Compiled) -> Result1 {
-    let kind = arg.kind;
-    let op = match (function, kind) {
-        ("NEGATE", Type::Double) => UnaryOp::F64(|x| -x),
-        ("NEGATE", Type::Int) => UnaryOp::I64(|x| wrap32(-x)),
-        ("NEGATE", Type::BigInt) => UnaryOp::I64(i64::wrapping_neg),
-        ("ABS", Type::Double) => UnaryOp::F64(f64::abs),
-        ("ABS", Type::Int) => UnaryOp::I64(|x| wrap32(x.abs())),
-        ("ABS", Type::BigInt) => UnaryOp::I64(i64::wrapping_abs),
-        ("SIGN", Type::Double) => UnaryOp::F64(signum),
-        ("SIGN", Type::Int | Type::BigInt) => UnaryOp::I64(i64::signum),
-        ("CEIL", Type::Double) => UnaryOp::F64(f64::ceil),
-        ("FLOOR", Type::Double) => UnaryOp::F64(f64::floor),
-        ("CEIL" | "FLOOR", Type::Int | Type::BigInt) => return Ok(arg),
-        _ => return Err(format!("{function} takes a number, not {}", name(kind))),
-    };
-    Ok(Compiled { kind, node: Node::Unary(Box::new(Unary { arg, op })) })
-}
-
-fn places(args: &[Scalar<'_>]) -> i32 {
-    if let Some(Scalar::I64(p)) = args.get(1) { *p as i32 } else { 0 }
-}
-
-fn round_row(args: &[Scalar<'_>], _: &mut String) -> Returned {
-    rounded(args, round)
-}
-
-fn truncate_row(args: &[Scalar<'_>], _: &mut String) -> Returned {
-    rounded(args, truncate)
-}
-
-fn rounded(args: &[Scalar<'_>], f: fn(f64, i32) -> f64) -> Returned {
-    match args.first() {
-        Some(Scalar::F64(x)) => Returned::F64(f(*x, places(args))),
-        Some(Scalar::I64(x)) if places(args) >= 0 => Returned::I64(*x),
-        Some(Scalar::I64(x)) => {
-            let Some(unit) = 10i64.checked_pow(places(args).unsigned_abs()) else { return Returned::I64(0) };
-            let cut = x - x % unit;
-            // `f(0.5, 0)` tells rounding from cutting.
-            let up = f(0.5, 0) > 0.0 && (x % unit).unsigned_abs() >= unit.unsigned_abs() / 2;
-            Returned::I64(if up { cut.wrapping_add(unit * x.signum()) } else { cut })
-        }
-        _ => Returned::Null,
-    }
-}
-
-fn greatest(args: &[Scalar<'_>], out: &mut String) -> Returned {
-    extreme(args, out, std::cmp::Ordering::Greater)
-}
-
-fn least(args: &[Scalar<'_>], out: &mut String) -> Returned {
-    extreme(args, out, std::cmp::Ordering::Less)
-}
-
-fn extreme(args: &[Scalar<'_>], out: &mut String, wanted: std::cmp::Ordering) -> Returned {
-    let order = |a: &Scalar<'_>, b: &Scalar<'_>| match (a, b) {
-        // nan is the greatest.
-        (Scalar::F64(a), Scalar::F64(b)) => a.partial_cmp(b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan())),
-        (Scalar::I64(a), Scalar::I64(b)) => a.cmp(b),
-        (Scalar::Bool(a), Scalar::Bool(b)) => a.cmp(b),
-        (Scalar::Text(a), Scalar::Text(b)) => a.cmp(b),
-        _ => std::cmp::Ordering::Equal,
-    };
-    let best = args.iter().copied().reduce(|best, arg| if order(&arg, &best) == wanted { arg } else { best });
-    match best {
-        Some(Scalar::F64(v)) => Returned::F64(v),
-        Some(Scalar::I64(v)) => Returned::I64(v),
-        Some(Scalar::Bool(v)) => Returned::Bool(v),
-        Some(Scalar::Text(t)) => {
-            out.push_str(t);
-            Returned::Text
-        }
-        Some(Scalar::Null) | None => Returned::Null,
-    }
-}
-
-fn literal(kind: Type, value: &Json) -> Result1 {
-    let wrong = || format!("{value} is no literal of type {}", name(kind));
-    let value = match (kind, value) {
-        (Type::Device | Type::Metric | Type::Quality, _) => {
-            return Err(format!("there are no literals of type {}; use STRING", name(kind)));
-        }
-        (_, Json::Null) => Value::Null,
-        (Type::Boolean, Json::Bool(b)) => Value::Bool(*b),
-        (Type::Int, Json::Number(n)) => {
-            Value::I64(n.as_i64().and_then(|v| i32::try_from(v).ok()).map(i64::from).ok_or_else(wrong)?)
-        }
-        (Type::BigInt | Type::Timestamp, Json::Number(n)) => Value::I64(n.as_i64().ok_or_else(wrong)?),
-        (Type::Double, Json::Number(n)) => Value::F64(n.as_f64().ok_or_else(wrong)?),
-        (Type::Double, Json::String(s)) => Value::F64(match s.as_str() {
-            "NaN" => f64::NAN,
-            "Infinity" => f64::INFINITY,
-            "-Infinity" => f64::NEG_INFINITY,
-            _ => return Err(wrong()),
-        }),
-        (Type::Text, Json::String(s)) => Value::Text(Arc::from(s.as_str())),
-        _ => return Err(wrong()),
-    };
-    Ok(Compiled { kind, node: Node::Constant(value) })
-}
-
-/// The value of a call of constants, once and for all.
-fn folded(call: Compiled) -> Compiled {
-    let row = Frame { rows: 1, columns: Vec::new(), selection: None, before: None };
-    let vector = call.eval(&row);
-    let value = match vector.scalar(0) {
-        Scalar::Null => Value::Null,
-        Scalar::F64(v) => Value::F64(v),
-        Scalar::I64(v) => Value::I64(v),
-        Scalar::Bool(v) => Value::Bool(v),
-        Scalar::Text(t) => Value::Text(Arc::from(t)),
-    };
-    let kind = call.kind;
-    drop(vector);
-    Compiled { kind, node: Node::Constant(value) }
 }
