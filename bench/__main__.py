@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,10 +20,10 @@ from bench.latency import measure_latency
 from bench.load import ROOT, BenchError
 from bench.memory import measure_memory
 from bench.options import Options
-from bench.report import markdown, rich
+from bench.report import markdown
 from bench.results import Results, save
 from bench.starting import cold_make_run, measure_start
-from bench.throughput import run_case
+from bench.throughput import CaseResult, run_case
 
 _console = Console()
 _FAILURES = (BenchError, AssertionError, OSError, httpx.HTTPError, subprocess.SubprocessError)
@@ -37,14 +38,24 @@ def _end(number: int, _frame: object) -> NoReturn:
     sys.exit(128 + number)
 
 
-def _parts(given: Options, work: Path, results: Results) -> dict[str, Callable[[], None]]:
-    def throughput() -> None:
-        for case in given.cases():
-            results.throughput.append(run_case(case, given, work, _say))
+Part = tuple[str, Callable[[], None]]
 
-    def durable() -> None:
-        results.durable = run_case(given.durable(), given, work, _say)
 
+def _loads(given: Options, work: Path, results: Results) -> Iterator[Part]:
+    """What was measured of a load stays in the results, even if the load could not be finished."""
+
+    def measured(result: CaseResult) -> Part:
+        return str(result.case), lambda: run_case(result, given, work, _say)
+
+    if "throughput" in given.parts:
+        results.throughput = [CaseResult(case) for case in given.cases()]
+        yield from map(measured, results.throughput)
+    if "durable" in given.parts:
+        results.durable = CaseResult(given.durable())
+        yield measured(results.durable)
+
+
+def _others(given: Options, work: Path, results: Results) -> Iterator[Part]:
     def latency() -> None:
         results.latency = measure_latency(given.seconds, work)
 
@@ -55,13 +66,14 @@ def _parts(given: Options, work: Path, results: Results) -> dict[str, Callable[[
         cold_s = cold_make_run(work) if given.cold_make_run else None
         results.start = measure_start(work, cold_s)
 
-    return {
-        "throughput": throughput,
-        "durable": durable,
-        "latency": latency,
-        "memory": memory,
-        "start": start,
-    }
+    parts: dict[str, Callable[[], None]] = {"latency": latency, "memory": memory, "start": start}
+    return ((name, part) for name, part in parts.items() if name in given.parts)
+
+
+def _short(failure: Exception) -> str:
+    """Its first and last line, for the result file: without what lies between, and without where this checkout is."""
+    lines = str(failure).replace(str(ROOT), ".").splitlines() or [type(failure).__name__]
+    return lines[0] if len(lines) == 1 else f"{lines[0]} … {lines[-1]}"
 
 
 def main() -> int:
@@ -76,20 +88,19 @@ def main() -> int:
     data.mkdir(exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="bench-", dir=data))
     try:
-        for name, part in _parts(given, work, results).items():
-            if name in given.parts:
-                _say(f"[bold]{name}[/]")
-                try:
-                    part()
-                except _FAILURES as failure:
-                    results.failures.append(f"{name}: {str(failure).replace(str(ROOT), '.')}")
-                    _say(f"[red]{results.failures[-1]}[/]")
+        for name, part in chain(_loads(given, work, results), _others(given, work, results)):
+            _say(f"[bold]{name}[/]")
+            try:
+                part()
+            except _FAILURES as failure:
+                _console.print(f"{name} failed: {failure}", style="red", markup=False)
+                results.failures.append(f"{name}: {_short(failure)}")
     finally:
         shutil.rmtree(work, ignore_errors=True)
-        if results.cases or results.latency or results.memory or results.start:
-            _console.print(rich(results))
-            path = save(results, given.name, markdown(results), ROOT / "bench" / "results")
-            _console.print(f"Kept in {path.relative_to(ROOT)} and the .json beside it.")
+        if any(case.runs for case in results.cases) or results.latency or results.memory or results.start:
+            text = markdown(results)
+            path = save(results, given.name, text, ROOT / "bench" / "results")
+            print(f"\n{text}\nKept in {path.relative_to(ROOT)} and the .json beside it.")
     return 1 if results.failures else 0
 
 

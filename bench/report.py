@@ -1,11 +1,8 @@
 """The tables: what was measured, beside what is wanted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
-
-from rich.console import Group, RenderableType
-from rich.table import Table as RichTable
 
 from bench.measure import Measurement
 from bench.results import Results
@@ -13,7 +10,7 @@ from bench.targets import targets
 from bench.throughput import CaseResult
 from bench.verify import Verification
 
-__all__ = ["Table", "markdown", "rich", "tables"]
+__all__ = ["Table", "markdown", "tables"]
 
 MIB: Final = 1 << 20
 NONE: Final = "-"
@@ -33,10 +30,9 @@ class Table:
 def tables(results: Results) -> list[Table]:
     """All that there is to show, the comparison with what is wanted first."""
     found = [_wanted(results)]
-    if results.cases:
-        found += [_loads(results), _rounds(results), _checks(results)]
+    found += [_loads(results), _rounds(results), _checks(results)]
     found += [table for table in (_latency(results), _memory(results), _start(results)) if table is not None]
-    return found
+    return [table for table in found if table.rows]
 
 
 def markdown(results: Results) -> str:
@@ -59,24 +55,15 @@ def markdown(results: Results) -> str:
 
 
 def _markdown(table: Table) -> str:
-    lines = ["", f"## {table.title}", "", _row(table.columns), _row(("---",) * len(table.columns))]
-    lines += [_row(row) for row in table.rows]
+    """With columns in line, so that it reads as well in a terminal."""
+    widths = [max(3, *(len(row[i]) for row in [table.columns, *table.rows])) for i in range(len(table.columns))]
+
+    def line(cells: Iterable[str]) -> str:
+        return f"| {' | '.join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))} |"
+
+    lines = ["", f"## {table.title}", "", line(table.columns), line("-" * width for width in widths)]
+    lines += [line(row) for row in table.rows]
     return "\n".join([*lines, *(["", table.remark] if table.remark else [])])
-
-
-def _row(cells: tuple[str, ...]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def rich(results: Results) -> RenderableType:
-    """The same for a terminal."""
-    shown: list[RenderableType] = []
-    for table in tables(results):
-        grid = RichTable(*table.columns, title=table.title, title_justify="left", caption=table.remark or None)
-        for row in table.rows:
-            grid.add_row(*row)
-        shown.append(grid)
-    return Group(*shown)
 
 
 def _wanted(results: Results) -> Table:

@@ -4,7 +4,7 @@ import shutil
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -26,8 +26,8 @@ class CaseResult:
     """All measurements of one load, in the order in which they were taken, and what was checked after each."""
 
     case: Case
-    runs: list[Measurement]
-    verifications: list[Verification]
+    runs: list[Measurement] = field(default_factory=list)
+    verifications: list[Verification] = field(default_factory=list)
 
     def median(self, server: str) -> Measurement | None:
         """The server's run in the middle by messages/s, with medians in its main figures; None if there is none."""
@@ -55,20 +55,19 @@ class CaseResult:
         return [run.messages_per_s for run in self.runs if run.server == server]
 
 
-def run_case(case: Case, options: Options, work: Path, say: Callable[[str], None]) -> CaseResult:
-    """Measures one load."""
-    runs: list[Measurement] = []
-    verifications: list[Verification] = []
+def run_case(result: CaseResult, options: Options, work: Path, say: Callable[[str], None]) -> None:
+    """Measures one load, and puts what it finds into the result at once."""
+    case = result.case
 
     def one(opened: AbstractContextManager[Server], check: bool = False) -> None:
         with opened as server:
             measurement, sent = measure(server, case, options.seconds, work)
-            runs.append(measurement)
-            say(f"{case}: {server.name} {measurement.messages_per_s:,.0f} messages/s")
+            result.runs.append(measurement)
+            say(f"{server.name}: {measurement.messages_per_s:,.0f} messages/s")
             if isinstance(server, Gateway):
                 found = verify(server, case, sent, FILTER_RULE, options.ordered if check else None)
-                verifications.append(found)
-                say(f"{case}: {'nothing is missing' if found.holds else f'NOT THE SAME: {found}'}")
+                result.verifications.append(found)
+                say("nothing is missing" if found.holds else f"NOT THE SAME: {found}")
 
     for number in range(options.rounds):
         one(sink(work / "sink.log"))
@@ -76,7 +75,6 @@ def run_case(case: Case, options: Options, work: Path, say: Callable[[str], None
     binary = mosquitto_binary() if options.mosquitto else None
     if binary is not None:
         one(mosquitto(binary, work))
-    return CaseResult(case, runs, verifications)
 
 
 @contextmanager
