@@ -49,6 +49,7 @@ pub use event::{Action, Event, Events, Refusal};
 pub use hub::{Hub, Tap};
 pub use publication::{Publication, properties};
 pub use report::{Connection, Stats};
+pub use session::checkpoint::FILE as CHECKPOINT_FILE;
 pub use shared::{BatchReceiver, Publisher};
 pub use signal::Signal;
 pub use start::{HubParts, Prepared};

@@ -73,6 +73,8 @@ pub(crate) struct ShardShare {
     pub awaits_commit: AtomicBool,
     /// Set by the shard when its ring to the stream thread is full.
     pub batches_blocked: AtomicBool,
+    /// Set while records are appended whose batches are not counted yet.
+    pub appending: AtomicBool,
     inbox: Mutex<Inbox>,
 }
 
@@ -130,6 +132,7 @@ impl ShardShare {
             starving: (0..shards).map(|_| AtomicBool::new(false)).collect(),
             awaits_commit: AtomicBool::new(false),
             batches_blocked: AtomicBool::new(false),
+            appending: AtomicBool::new(false),
             inbox: Mutex::default(),
         }
     }
@@ -331,6 +334,18 @@ impl BatchReceiver {
             share.wake.raise();
         }
         Some(batch)
+    }
+
+    /// A promise, unless the shard is appending just now: `(batches, end)` says that once so many batches in all were
+    /// popped here, everything that the shard has in the log below `end` was among them, or has no rows.
+    pub fn promise(&self) -> Option<(u64, u64)> {
+        let share = &self.shared.shards[usize::from(self.shard)];
+        // In this order: what is appended after the look at the flag is at `end` or beyond.
+        let end = self.shared.log.committed();
+        if share.appending.load(Ordering::SeqCst) {
+            return None;
+        }
+        Some((share.counters.batches.get(), end))
     }
 
     /// Raised when a shard has put a batch into its ring; the same for all shards. Others may raise it too, to wake

@@ -25,7 +25,7 @@ impl Shard {
         // The new connection is announced before the old one leaves, so that the principal never seems to be gone.
         let live =
             Live { connection: id, client: key.client.clone(), address, since_us: self.intake.wall_us };
-        self.intake.shared.presence.connect(&key.principal, live);
+        let first = self.intake.shared.presence.connect(&key.principal, live);
         let other =
             session_slot.and_then(|slot| self.sessions.get(slot)).and_then(|session| session.connection);
         if let Some(other) = other {
@@ -60,7 +60,7 @@ impl Shard {
         } else if ended {
             self.intake.journal.change(&session.key, &Change::Ended);
         }
-        if session.principal.kind == PrincipalKind::Device {
+        if first && session.principal.kind == PrincipalKind::Device {
             let principal = session.key.principal.clone();
             self.tell_status(principal);
         }

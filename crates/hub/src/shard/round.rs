@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use mohhos_log::AppendError;
+use mohhos_log::{AppendError, Log};
 
 use super::connection::Stage;
 use super::intake::{SEEN_US, Staged};
@@ -238,7 +238,15 @@ impl Shard {
     /// Appends the records of the round; false if the log does not take them.
     fn append(&mut self) -> bool {
         let shared = self.intake.shared.clone();
-        match self.intake.journal.append(&shared.log) {
+        let appending = &shared.shards[usize::from(self.intake.shard)].appending;
+        appending.store(true, Ordering::SeqCst);
+        let appended = self.append_records(&shared.log);
+        appending.store(false, Ordering::SeqCst);
+        appended
+    }
+
+    fn append_records(&mut self, log: &Log) -> bool {
+        match self.intake.journal.append(log) {
             Ok(appended) => {
                 if let Some(blocked) = self.blocked.take() {
                     self.unblocked(blocked);

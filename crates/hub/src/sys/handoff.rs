@@ -78,8 +78,11 @@ impl FdReceiver {
             message.msg_iovlen = 1;
             message.msg_control = control.0.as_mut_ptr().cast();
             message.msg_controllen = control.0.len() as _;
-            if libc::recvmsg(self.0.as_raw_fd(), &mut message, libc::MSG_CMSG_CLOEXEC) < 0 {
-                return Err(io::Error::last_os_error());
+            match libc::recvmsg(self.0.as_raw_fd(), &mut message, libc::MSG_CMSG_CLOEXEC) {
+                ..0 => return Err(io::Error::last_os_error()),
+                // The other shard has ended.
+                0 => return Err(io::Error::from(io::ErrorKind::BrokenPipe)),
+                _ => {}
             }
             let header = libc::CMSG_FIRSTHDR(&message);
             if header.is_null() || (*header).cmsg_type != libc::SCM_RIGHTS {
