@@ -27,7 +27,8 @@ impl Pipeline {
         emitter: &mut Emitter<'_>,
     ) -> Result<(), RuleFailure> {
         let frame = self.source.frame(batch, elapsed_us, &mut self.watermarks)?;
-        let mut context = Context { watermarks: &mut self.watermarks };
+        let mut context =
+            Context { watermarks: &mut self.watermarks, max_state_bytes: self.source.max_state_bytes };
         let mut next = Downstream { operators: &mut self.operators, sink: self.sink.as_mut(), emitter };
         next.on_batch(frame, &mut context)?;
         self.close_due(emitter)
@@ -41,7 +42,8 @@ impl Pipeline {
     ) -> Result<(), RuleFailure> {
         self.watermarks.on_timer(now_us, elapsed_us);
         self.close_due(emitter)?;
-        let mut context = Context { watermarks: &mut self.watermarks };
+        let mut context =
+            Context { watermarks: &mut self.watermarks, max_state_bytes: self.source.max_state_bytes };
         let mut next = Downstream { operators: &mut self.operators, sink: self.sink.as_mut(), emitter };
         next.on_timer(now_us, &mut context)
     }
@@ -53,7 +55,8 @@ impl Pipeline {
             if due.is_empty() {
                 return Ok(());
             }
-            let mut context = Context { watermarks: &mut self.watermarks };
+            let mut context =
+                Context { watermarks: &mut self.watermarks, max_state_bytes: self.source.max_state_bytes };
             let mut next = Downstream { operators: &mut self.operators, sink: self.sink.as_mut(), emitter };
             next.on_watermark(&due, &mut context)?;
         }
@@ -86,7 +89,13 @@ impl Pipeline {
             let (id, mut state) = (input.text()?, Reader::new(input.string()?));
             let operator = self.operators.iter_mut().find(|o| o.id() == id);
             let operator = operator.ok_or_else(|| damaged("the rule has no operator of that name"))?;
-            operator.restore(&mut state, &mut Context { watermarks: &mut self.watermarks })?;
+            operator.restore(
+                &mut state,
+                &mut Context {
+                    watermarks: &mut self.watermarks,
+                    max_state_bytes: self.source.max_state_bytes,
+                },
+            )?;
             state.end()?;
         }
         input.end()

@@ -18,6 +18,8 @@ use crate::watermark::Watermarks;
 pub(crate) struct Context<'c> {
     /// Event time of the rule's source.
     pub(crate) watermarks: &'c mut Watermarks,
+    /// The rule's bound on state, for what would grow at once.
+    pub(crate) max_state_bytes: usize,
 }
 
 /// One step of a rule. Rows come in frames; what comes out goes to `next`, in the same call.

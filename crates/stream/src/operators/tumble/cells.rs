@@ -1,48 +1,62 @@
-//! The open windows: one cell of 64-bit words each, in one vector.
+//! The open windows. What every row touches is apart from what is touched once per window, so that as much as can be
+//! of the former is in the cache.
 
-/// Words of a cell: where its window starts; its key, and in the upper half the next cell of its group; its rows.
-/// The accumulators follow.
-const START: usize = 0;
-const LINK: usize = 1;
-pub(super) const ROWS: usize = 2;
+/// The first word of a cell: its rows. The accumulators follow.
+pub(super) const ROWS: usize = 0;
 /// The first word of the accumulators.
-pub(super) const HEADER: usize = 3;
+pub(super) const HEADER: usize = 1;
 
 /// The cell that takes what is counted nowhere (late rows).
 pub(super) const TRASH: u32 = 0;
 
+/// Which window a cell is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Window {
+    pub(super) start: i64,
+    pub(super) key: u32,
+    /// The next cell of its group.
+    pub(super) next: u32,
+}
+
 #[derive(Debug)]
 pub(super) struct Cells {
+    /// `stride` words per cell.
     pub(super) words: Vec<u64>,
     pub(super) stride: usize,
-    /// A cell without rows; the accumulators' initial words.
+    windows: Vec<Window>,
+    /// The words of a cell without rows.
     initial: Vec<u64>,
     free: Vec<u32>,
 }
 
 impl Cells {
     pub(super) fn new(accumulators: &[u64]) -> Self {
-        let mut initial = vec![i64::MIN as u64, 0, 0];
+        let mut initial = vec![0];
         initial.extend_from_slice(accumulators);
-        Self { words: initial.clone(), stride: initial.len(), initial, free: Vec::new() }
+        let trash = Window { start: i64::MIN, key: 0, next: TRASH };
+        Self {
+            words: initial.clone(),
+            stride: initial.len(),
+            windows: vec![trash],
+            initial,
+            free: Vec::new(),
+        }
     }
 
-    pub(super) fn open(&mut self, key: u32, start: i64, next: u32) -> u32 {
-        let cell = match self.free.pop() {
+    pub(super) fn open(&mut self, window: Window) -> u32 {
+        match self.free.pop() {
             Some(cell) => {
                 let at = cell as usize * self.stride;
                 self.words[at..at + self.stride].copy_from_slice(&self.initial);
+                self.windows[cell as usize] = window;
                 cell
             }
             None => {
                 self.words.extend_from_slice(&self.initial);
-                (self.words.len() / self.stride - 1) as u32
+                self.windows.push(window);
+                (self.windows.len() - 1) as u32
             }
-        };
-        let at = cell as usize * self.stride;
-        self.words[at + START] = start as u64;
-        self.words[at + LINK] = u64::from(key) | u64::from(next) << 32;
-        cell
+        }
     }
 
     pub(super) fn close(&mut self, cell: u32) {
@@ -54,38 +68,37 @@ impl Cells {
     }
 
     pub(super) fn start(&self, cell: u32) -> i64 {
-        self.word(cell, START) as i64
+        self.windows[cell as usize].start
     }
 
     pub(super) fn key(&self, cell: u32) -> u32 {
-        self.word(cell, LINK) as u32
+        self.windows[cell as usize].key
     }
 
     pub(super) fn next(&self, cell: u32) -> u32 {
-        (self.word(cell, LINK) >> 32) as u32
+        self.windows[cell as usize].next
     }
 
     pub(super) fn set_next(&mut self, cell: u32, next: u32) {
-        let word = &mut self.words[cell as usize * self.stride + LINK];
-        *word = *word & u64::from(u32::MAX) | u64::from(next) << 32;
+        self.windows[cell as usize].next = next;
     }
 
-    /// Rows and accumulators, as they are in a snapshot.
+    /// The words of a cell, as they are in a snapshot.
     pub(super) fn state(&self, cell: u32) -> &[u64] {
         let at = cell as usize * self.stride;
-        &self.words[at + ROWS..at + self.stride]
+        &self.words[at..at + self.stride]
     }
 
     pub(super) fn state_mut(&mut self, cell: u32) -> &mut [u64] {
         let at = cell as usize * self.stride;
-        &mut self.words[at + ROWS..at + self.stride]
+        &mut self.words[at..at + self.stride]
     }
 
     pub(super) fn open_cells(&self) -> usize {
-        self.words.len() / self.stride - 1 - self.free.len()
+        self.windows.len() - 1 - self.free.len()
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.words.len() * 8 + self.free.len() * 4
+        self.words.len() * 8 + self.windows.len() * size_of::<Window>() + self.free.len() * 4
     }
 }

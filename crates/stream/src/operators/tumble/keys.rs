@@ -5,12 +5,13 @@ use std::sync::Arc;
 use mohhos_decode::TextData;
 use rustc_hash::FxHashMap;
 
+use super::pairs::Pairs;
 use crate::error::SnapshotError;
 use crate::plan::Type;
 use crate::snapshot::{Reader, Writer, damaged};
 use crate::vector::{Frame, Scalar, TextVals, Valid, Vals, Vector, logic};
 
-/// Key ids. One coded column is its own id; two are packed into 64 bits and looked up; all else is encoded.
+/// Key ids. One coded column is its own id; two are looked up among [`Pairs`]; all else is encoded.
 #[derive(Debug)]
 pub(super) enum Keys {
     /// No key: one window at a time.
@@ -18,55 +19,53 @@ pub(super) enum Keys {
     /// The id is the code; 0 is NULL.
     Code { column: usize },
     /// Two codes.
-    Pair { columns: [usize; 2], ids: Ids<u64> },
+    Pair { columns: [usize; 2], pairs: Pairs },
     /// Any columns, encoded by [`encode`].
-    Rows { columns: Vec<usize>, kinds: Vec<Type>, ids: Ids<Arc<[u8]>> },
+    Rows { columns: Vec<usize>, kinds: Vec<Type>, ids: Ids },
 }
 
-/// Ids given to values as they come, and taken back when no window is open for them.
-#[derive(Debug)]
-pub(super) struct Ids<K> {
-    map: FxHashMap<K, u32>,
-    values: Vec<Option<K>>,
+/// Ids given to encoded keys as they come, and taken back when no window is open for them.
+#[derive(Debug, Default)]
+pub(super) struct Ids {
+    map: FxHashMap<Arc<[u8]>, u32>,
+    values: Vec<Option<Arc<[u8]>>>,
     /// Open windows per id.
     open: Vec<u32>,
     free: Vec<u32>,
-    /// Bytes outside of the tables.
+    /// The keys' lengths, all together.
     heap: usize,
 }
 
-impl<K> Default for Ids<K> {
-    fn default() -> Self {
-        Self { map: FxHashMap::default(), values: Vec::new(), open: Vec::new(), free: Vec::new(), heap: 0 }
-    }
-}
-
-impl<K: Clone + Eq + std::hash::Hash> Ids<K> {
-    fn insert(&mut self, key: K, heap: usize) -> u32 {
+impl Ids {
+    fn id(&mut self, key: &[u8]) -> u32 {
+        if let Some(&id) = self.map.get(key) {
+            return id;
+        }
+        let key: Arc<[u8]> = Arc::from(key);
         let id = self.free.pop().unwrap_or(self.values.len() as u32);
         if id as usize == self.values.len() {
             self.values.push(None);
             self.open.push(0);
         }
+        self.heap += key.len();
         self.values[id as usize] = Some(key.clone());
         self.map.insert(key, id);
-        self.heap += heap;
         id
     }
 
-    fn release(&mut self, id: u32, heap: impl Fn(&K) -> usize) {
+    fn release(&mut self, id: u32) {
         if self.open[id as usize] > 0 {
             return;
         }
         if let Some(key) = self.values[id as usize].take() {
             self.map.remove(&key);
-            self.heap -= heap(&key);
+            self.heap -= key.len();
             self.free.push(id);
         }
     }
 
     fn bytes(&self) -> usize {
-        self.map.capacity() * (size_of::<K>() + 5) + self.values.len() * (size_of::<K>() + 12) + self.heap
+        self.map.capacity() * 21 + self.values.len() * 24 + self.heap
     }
 }
 
@@ -76,23 +75,23 @@ impl Keys {
         match columns.as_slice() {
             [] => Keys::Single,
             &[column] if coded(&kinds[0]) => Keys::Code { column },
-            &[a, b] if kinds.iter().all(coded) => Keys::Pair { columns: [a, b], ids: Ids::default() },
+            &[a, b] if kinds.iter().all(coded) => Keys::Pair { columns: [a, b], pairs: Pairs::default() },
             _ => Keys::Rows { columns, kinds, ids: Ids::default() },
         }
     }
 
-    /// The key ids of the rows that are still in the frame.
-    pub(super) fn ids<'f>(&mut self, frame: &'f Frame<'_>) -> Vals<'f, u32> {
-        match self {
+    /// The key ids of the rows that are still in the frame; `None` if looking them up would exceed the bound.
+    pub(super) fn ids<'f>(&mut self, frame: &'f Frame<'_>, max_bytes: usize) -> Option<Vals<'f, u32>> {
+        Some(match self {
             Keys::Single => Vals::Const(0),
             Keys::Code { column } => codes(frame.column(*column)),
-            Keys::Pair { columns: [a, b], ids } => {
+            Keys::Pair { columns: [a, b], pairs } => {
                 let (a, b) = (codes(frame.column(*a)), codes(frame.column(*b)));
-                let mut id = |key: u64| match ids.map.get(&key) {
-                    Some(&id) => id,
-                    None => ids.insert(key, 0),
-                };
-                Vals::Owned((0..frame.len()).map(|row| id(pack(a.get(row), b.get(row)))).collect())
+                let (a, b) = (a.dense(frame.len()), b.dense(frame.len()));
+                if Pairs::bytes_with(a.iter().copied().max().unwrap_or(0)) > max_bytes {
+                    return None;
+                }
+                Vals::Owned(a.iter().zip(b.iter()).map(|(&a, &b)| pairs.id(a, b)).collect())
             }
             Keys::Rows { columns, kinds, ids } => {
                 let vectors: Vec<Vector<'_>> = columns.iter().map(|&c| frame.column(c)).collect();
@@ -103,14 +102,11 @@ impl Keys {
                     for (vector, &kind) in vectors.iter().zip(kinds.iter()) {
                         encode(vector.scalar(row), kind, &mut scratch);
                     }
-                    match ids.map.get(scratch.as_slice()) {
-                        Some(&id) => id,
-                        None => ids.insert(Arc::from(scratch.as_slice()), scratch.len()),
-                    }
+                    ids.id(&scratch)
                 };
                 Vals::Owned(rows.map(id).collect())
             }
-        }
+        })
     }
 
     /// The code at a position of a key, for keys that have codes.
@@ -118,9 +114,9 @@ impl Keys {
         match self {
             Keys::Single => 0,
             Keys::Code { .. } => id,
-            Keys::Pair { ids, .. } => {
-                let packed = ids.values[id as usize].unwrap_or(0);
-                if position == 0 { (packed >> 32) as u32 } else { packed as u32 }
+            Keys::Pair { pairs, .. } => {
+                let (first, second) = pairs.pair(id);
+                if position == 0 { first } else { second }
             }
             Keys::Rows { ids, kinds, .. } => match &ids.values[id as usize] {
                 Some(key) => decode(key, kinds).nth(position).map_or(0, |part| match part {
@@ -136,7 +132,7 @@ impl Keys {
     pub(super) fn opened(&mut self, id: u32) {
         match self {
             Keys::Single | Keys::Code { .. } => {}
-            Keys::Pair { ids, .. } => ids.open[id as usize] += 1,
+            Keys::Pair { pairs, .. } => pairs.opened(id),
             Keys::Rows { ids, .. } => ids.open[id as usize] += 1,
         }
     }
@@ -145,7 +141,7 @@ impl Keys {
     pub(super) fn closed(&mut self, id: u32) {
         match self {
             Keys::Single | Keys::Code { .. } => {}
-            Keys::Pair { ids, .. } => ids.open[id as usize] -= 1,
+            Keys::Pair { pairs, .. } => pairs.closed(id),
             Keys::Rows { ids, .. } => ids.open[id as usize] -= 1,
         }
         self.release(id);
@@ -155,8 +151,8 @@ impl Keys {
     pub(super) fn release(&mut self, id: u32) {
         match self {
             Keys::Single | Keys::Code { .. } => {}
-            Keys::Pair { ids, .. } => ids.release(id, |_| 0),
-            Keys::Rows { ids, .. } => ids.release(id, |key| key.len()),
+            Keys::Pair { pairs, .. } => pairs.release(id),
+            Keys::Rows { ids, .. } => ids.release(id),
         }
     }
 
@@ -164,7 +160,7 @@ impl Keys {
     pub(super) fn order(&self, a: u32, b: u32) -> std::cmp::Ordering {
         match self {
             Keys::Single | Keys::Code { .. } => a.cmp(&b),
-            Keys::Pair { ids, .. } => ids.values[a as usize].cmp(&ids.values[b as usize]),
+            Keys::Pair { pairs, .. } => pairs.pair(a).cmp(&pairs.pair(b)),
             Keys::Rows { ids, .. } => ids.values[a as usize].cmp(&ids.values[b as usize]),
         }
     }
@@ -199,7 +195,7 @@ impl Keys {
     pub(super) fn bytes(&self) -> usize {
         match self {
             Keys::Single | Keys::Code { .. } => 0,
-            Keys::Pair { ids, .. } => ids.bytes(),
+            Keys::Pair { pairs, .. } => pairs.bytes(),
             Keys::Rows { ids, .. } => ids.bytes(),
         }
     }
@@ -208,38 +204,35 @@ impl Keys {
         match self {
             Keys::Single => {}
             Keys::Code { .. } => out.u32(id),
-            Keys::Pair { ids, .. } => out.u64(ids.values[id as usize].unwrap_or(0)),
+            Keys::Pair { pairs, .. } => {
+                let (first, second) = pairs.pair(id);
+                out.u32(first);
+                out.u32(second);
+            }
             Keys::Rows { ids, .. } => out.string(ids.values[id as usize].as_deref().unwrap_or(&[])),
         }
     }
 
-    pub(super) fn read(&mut self, input: &mut Reader<'_>) -> Result<u32, SnapshotError> {
+    pub(super) fn read(&mut self, input: &mut Reader<'_>, max_bytes: usize) -> Result<u32, SnapshotError> {
         Ok(match self {
             Keys::Single => 0,
             Keys::Code { .. } => input.u32()?,
-            Keys::Pair { ids, .. } => {
-                let key = input.u64()?;
-                match ids.map.get(&key) {
-                    Some(&id) => id,
-                    None => ids.insert(key, 0),
+            Keys::Pair { pairs, .. } => {
+                let (first, second) = (input.u32()?, input.u32()?);
+                if Pairs::bytes_with(first) > max_bytes {
+                    return Err(damaged("a key exceeds the bound on state"));
                 }
+                pairs.id(first, second)
             }
             Keys::Rows { ids, kinds, .. } => {
                 let key = input.string()?;
                 if decode(key, kinds).count() != kinds.len() {
                     return Err(damaged("a key has other columns than the rule"));
                 }
-                match ids.map.get(key) {
-                    Some(&id) => id,
-                    None => ids.insert(Arc::from(key), key.len()),
-                }
+                ids.id(key)
             }
         })
     }
-}
-
-fn pack(a: u32, b: u32) -> u64 {
-    u64::from(a) << 32 | u64::from(b)
 }
 
 /// The codes of a column, 0 where it is NULL.

@@ -6,17 +6,18 @@
 //! before it, so that it does not matter where batches begin.
 //!
 //! Snapshot: rows that were late (u64), words per cell (u32), number of cells (u32), then for each cell its group
-//! (u32), key (see `keys`), start (i64) and the words after the link.
+//! (u32), key (see `keys`), start (i64) and words.
 
 mod accumulate;
 mod cells;
 mod keys;
+mod pairs;
 mod result;
 
 use rustc_hash::FxHashMap;
 
 use self::accumulate::{Accumulator, Shape};
-use self::cells::{Cells, ROWS, TRASH};
+use self::cells::{Cells, TRASH, Window};
 use self::keys::Keys;
 use self::result::Output;
 use super::{Context, Downstream, Operator};
@@ -138,7 +139,6 @@ impl Tumble {
 
     /// Finds the cell of every row.
     fn assign(&mut self, keys: &[u32], times: &[i64], before: &[i64], context: &mut Context<'_>) {
-        self.make_room(keys.iter().copied().max().unwrap_or(0));
         let (size, last) = (self.size as u64, self.size - INSTANT_US);
         self.targets.clear();
         self.others.clear();
@@ -164,10 +164,15 @@ impl Tumble {
         }
     }
 
-    fn make_room(&mut self, key: u32) {
+    /// Makes room for a key; false if its code is so large that this would exceed the bound on state.
+    fn make_room(&mut self, key: u32, context: &Context<'_>) -> bool {
         if self.newest.len() <= key as usize {
+            if key as usize * size_of::<Newest>() > context.max_state_bytes {
+                return false;
+            }
             self.newest.resize(key as usize + 1, NONE);
         }
+        true
     }
 
     /// The cell of a row that is not in the newest window of its key, or is late for it.
@@ -188,6 +193,10 @@ impl Tumble {
         }
     }
 
+    fn too_many_keys(&self) -> RuleFailure {
+        RuleFailure::new(&self.id, "its keys would exceed the bound on state; raise stream.max_state_bytes")
+    }
+
     fn group_of(&self, key: u32) -> u32 {
         self.device_key.map_or(0, |position| self.keys.code_at(key, position))
     }
@@ -197,7 +206,7 @@ impl Tumble {
         if self.heads.len() <= group as usize {
             self.heads.resize(group as usize + 1, TRASH);
         }
-        let cell = self.cells.open(key, start, self.heads[group as usize]);
+        let cell = self.cells.open(Window { start, key, next: self.heads[group as usize] });
         self.heads[group as usize] = cell;
         self.keys.opened(key);
         let newest = &mut self.newest[key as usize];
@@ -275,8 +284,14 @@ impl Operator for Tumble {
         let (Vector::I64(times, _), Some(before)) = (frame.column(self.time), frame.before()) else {
             return Err(RuleFailure::new(&self.id, "its rows have no event time"));
         };
-        let keys = self.keys.ids(&frame);
-        self.assign(&keys.dense(rows), &times.dense(rows), &before.dense(rows), context);
+        let Some(keys) = self.keys.ids(&frame, context.max_state_bytes) else {
+            return Err(self.too_many_keys());
+        };
+        let keys = keys.dense(rows);
+        if !self.make_room(keys.iter().copied().max().unwrap_or(0), context) {
+            return Err(self.too_many_keys());
+        }
+        self.assign(&keys, &times.dense(rows), &before.dense(rows), context);
         let mut counted = !self.counts_rows;
         for accumulator in &self.accumulators {
             counted |= accumulator.add(&frame, &self.targets, &mut self.cells, !counted);
@@ -332,15 +347,20 @@ impl Operator for Tumble {
         }
         for _ in 0..input.u32()? {
             let group = input.u32()?;
-            let key = self.keys.read(input)?;
+            let key = self.keys.read(input, context.max_state_bytes)?;
             let start = input.i64()?;
+            if context.watermarks.bytes_with(group) > context.max_state_bytes {
+                return Err(damaged("a device exceeds the bound on state"));
+            }
             if self.group_of(key) != group || !(-TIME_LIMIT * 2..TIME_LIMIT * 2).contains(&start) {
                 return Err(damaged("a window contradicts its key"));
             }
-            self.make_room(key);
+            if !self.make_room(key, context) {
+                return Err(damaged("a key exceeds the bound on state"));
+            }
             let cell = self.open(key, start, context);
-            for word in 0..self.cells.stride - ROWS {
-                self.cells.state_mut(cell)[word] = input.u64()?;
+            for word in self.cells.state_mut(cell) {
+                *word = input.u64()?;
             }
         }
         Ok(())

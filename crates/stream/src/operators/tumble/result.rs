@@ -114,13 +114,13 @@ impl State<'_> {
         Some(match self.output.function {
             Aggregate::Count => count as i64,
             Aggregate::Sum => wrap(i64_at(shape.sum_at())),
-            Aggregate::Avg => wrap(i64_at(shape.sum_at()) / count as i64),
+            Aggregate::Avg => wrap(i64_at(shape.sum_at()).wrapping_div(count as i64)),
             Aggregate::Min => i64_at(shape.extremes_at()),
             Aggregate::Max => i64_at(shape.extremes_at() + 1),
             _ => {
                 let divisor = self.divisor(count)? as i64;
                 let (sum, squares) = (wrap(i64_at(shape.sum_at())), wrap(i64_at(shape.variance_at())));
-                let spread = squares.wrapping_sub(wrap(sum.wrapping_mul(sum)) / count as i64);
+                let spread = squares.wrapping_sub(wrap(sum.wrapping_mul(sum)).wrapping_div(count as i64));
                 let variance = spread / divisor;
                 wrap(if self.is_stddev() { (variance as f64).powf(0.5) as i64 } else { variance })
             }
