@@ -1,0 +1,220 @@
+//! The class `Gateway`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mohhos_gateway::{Config, GatewayError, Publication, QoS, properties};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::errors::{native, raise};
+use crate::taps::Tap;
+use crate::{events, observed, principal, records};
+
+/// One running native gateway.
+#[pyclass(frozen, module = "mohhos._native")]
+pub struct Gateway(mohhos_gateway::Gateway);
+
+impl Gateway {
+    /// Runs native work without the GIL.
+    fn free<R: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&mohhos_gateway::Gateway) -> Result<R, GatewayError> + Send,
+    ) -> PyResult<R> {
+        py.detach(|| work(&self.0)).map_err(|error| raise(&error))
+    }
+}
+
+#[pymethods]
+impl Gateway {
+    #[new]
+    fn new(py: Python<'_>, config: &str) -> PyResult<Self> {
+        let made = py.detach(|| Config::parse(config).and_then(mohhos_gateway::Gateway::new));
+        made.map(Self).map_err(|error| raise(&error))
+    }
+
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        self.free(py, |gateway| gateway.start().map(drop))
+    }
+
+    fn stop(&self, py: Python<'_>) -> PyResult<()> {
+        self.free(py, mohhos_gateway::Gateway::stop)
+    }
+
+    fn ports<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let ports = PyDict::new(py);
+        for (name, port) in self.free(py, mohhos_gateway::Gateway::ports)? {
+            ports.set_item(name, port)?;
+        }
+        Ok(ports)
+    }
+
+    fn put_devices(&self, py: Python<'_>, codes: Vec<(String, u32)>) -> PyResult<()> {
+        self.free(py, |gateway| gateway.put_devices(&codes))
+    }
+
+    fn remove_devices(&self, py: Python<'_>, devices: Vec<String>) -> PyResult<()> {
+        self.free(py, |gateway| gateway.remove_devices(&devices))
+    }
+
+    fn put_principals(&self, py: Python<'_>, principals: Vec<Bound<'_, PyDict>>) -> PyResult<()> {
+        let read = principals.iter().map(principal::read).collect::<PyResult<Vec<_>>>()?;
+        self.free(py, |gateway| gateway.put_principals(read))
+    }
+
+    fn remove_principals(&self, py: Python<'_>, names: Vec<String>) -> PyResult<()> {
+        self.free(py, |gateway| gateway.remove_principals(&names))
+    }
+
+    fn put_roles(&self, py: Python<'_>, roles: &str) -> PyResult<()> {
+        self.free(py, |gateway| gateway.put_roles(roles))
+    }
+
+    fn kick(&self, py: Python<'_>, principal: &str) -> PyResult<usize> {
+        self.free(py, |gateway| gateway.kick(principal))
+    }
+
+    #[pyo3(signature = (topic, payload, qos = 1, retain = false, content_type = "", device = "", expiry_s = None))]
+    #[allow(clippy::too_many_arguments, reason = "they are the parts of a message, by name")]
+    fn publish(
+        &self,
+        py: Python<'_>,
+        topic: String,
+        payload: Vec<u8>,
+        qos: u8,
+        retain: bool,
+        content_type: &str,
+        device: &str,
+        expiry_s: Option<u32>,
+    ) -> PyResult<u64> {
+        let mut publication = Publication::new(topic, payload);
+        publication.qos = QoS::from_u8(qos).ok_or_else(|| native("invalid-argument", format!("qos {qos}: 0, 1 or 2")))?;
+        publication.retain = retain;
+        publication.device = device.to_owned();
+        publication.properties =
+            properties(content_type, expiry_s).map_err(|e| native("invalid-argument", e.to_string()))?;
+        self.free(py, |gateway| gateway.publish(publication))
+    }
+
+    fn wait_committed(&self, py: Python<'_>, offset: u64, timeout_ms: u64) -> bool {
+        py.detach(|| self.0.log().wait_committed(offset, Duration::from_millis(timeout_ms)))
+    }
+
+    fn tap_messages(&self, py: Python<'_>, topic_filter: &str, capacity: usize) -> PyResult<Tap> {
+        self.free(py, |gateway| gateway.tap_messages(topic_filter, capacity)).map(Tap::messages)
+    }
+
+    fn tap_telemetry(&self, py: Python<'_>, device: &str, capacity: usize) -> PyResult<Tap> {
+        self.free(py, |gateway| gateway.tap_telemetry(device, capacity)).map(Tap::telemetry)
+    }
+
+    fn put_tables(&self, py: Python<'_>, tables: &str) -> PyResult<()> {
+        self.free(py, |gateway| gateway.put_tables(tables))
+    }
+
+    fn deploy_rule(&self, py: Python<'_>, name: &str, version: u32, plan: &str) -> PyResult<()> {
+        self.free(py, |gateway| gateway.deploy_rule(name, version, plan))
+    }
+
+    fn remove_rule(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
+        self.free(py, |gateway| gateway.remove_rule(name))
+    }
+
+    fn rules<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let rules = self.free(py, mohhos_gateway::Gateway::rules)?;
+        rules.iter().map(|rule| observed::rule(py, rule)).collect()
+    }
+
+    fn committed(&self) -> u64 {
+        self.0.log().committed()
+    }
+
+    fn read_log<'py>(
+        &self,
+        py: Python<'py>,
+        offset: u64,
+        topic_prefixes: Vec<String>,
+        max_records: usize,
+    ) -> PyResult<(Vec<Bound<'py, PyDict>>, u64)> {
+        let (messages, next) = py
+            .detach(|| self.0.read_log(offset, &topic_prefixes, max_records))
+            .map_err(|error| native("log-unreadable", error.to_string()))?;
+        let found = messages.iter().map(|m| records::log_record(py, m)).collect::<PyResult<_>>()?;
+        Ok((found, next))
+    }
+
+    fn wait_log(&self, py: Python<'_>, offset: u64, timeout_ms: u64) -> bool {
+        py.detach(|| self.0.log().wait_committed(offset, Duration::from_millis(timeout_ms)))
+    }
+
+    fn hold_log(&self, projection: &str, offset: u64) {
+        self.0.log().hold(projection, offset);
+    }
+
+    fn history_cut(
+        &self,
+        py: Python<'_>,
+        devices: Vec<String>,
+        metrics: Vec<String>,
+        from_us: i64,
+        to_us: i64,
+    ) -> PyResult<String> {
+        let cut = self.free(py, |gateway| gateway.history_cut(&devices, &metrics, from_us, to_us))?;
+        let text = |path: &PathBuf| path.to_string_lossy().into_owned();
+        Ok(serde_json::json!({
+            "files": cut.files.iter().map(text).collect::<Vec<_>>(),
+            "tail": cut.tail_file.as_ref().map(text),
+            "rows_in_tail": cut.rows_in_tail,
+            "lease": cut.lease,
+        })
+        .to_string())
+    }
+
+    fn history_release(&self, py: Python<'_>, lease: u64) {
+        py.detach(|| self.0.history().release(lease));
+    }
+
+    fn history_flush(&self, py: Python<'_>) -> PyResult<()> {
+        self.free(py, mohhos_gateway::Gateway::history_flush)
+    }
+
+    #[allow(clippy::type_complexity, reason = "two lists of pairs")]
+    fn codes(&self) -> (Vec<(String, u32)>, Vec<(String, u32)>) {
+        let (devices, metrics) = self.0.codes();
+        let pairs = |entries: Vec<(u32, std::sync::Arc<str>)>| {
+            entries.into_iter().map(|(code, name)| (name.to_string(), code)).collect()
+        };
+        (pairs(devices), pairs(metrics))
+    }
+
+    fn next_events<'py>(
+        &self,
+        py: Python<'py>,
+        max_events: usize,
+        timeout_ms: u64,
+    ) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let timeout = Duration::from_millis(timeout_ms);
+        let (found, failures) = self.free(py, |gateway| gateway.next_events(max_events, timeout))?;
+        let failed = failures.iter().map(|failure| events::rule_failed(py, failure));
+        failed.chain(found.iter().map(|event| events::event(py, event))).collect()
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        observed::stats(py, &self.free(py, mohhos_gateway::Gateway::stats)?)
+    }
+
+    fn connection<'py>(&self, py: Python<'py>, device: &str) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let connection = self.free(py, |gateway| gateway.connection(device))?;
+        connection.map(|c| observed::connection(py, &c)).transpose()
+    }
+
+    fn dead_letters<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let letters = self.free(py, mohhos_gateway::Gateway::dead_letters)?;
+        letters.iter().map(|letter| observed::dead_letter(py, letter)).collect()
+    }
+
+    fn backup(&self, py: Python<'_>, directory: PathBuf) -> PyResult<()> {
+        self.free(py, |gateway| gateway.backup(&directory))
+    }
+}

@@ -1,0 +1,203 @@
+//! The configuration, as Python gives it: JSON. The keys are those of `python/mohhos/_native.pyi`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use mohhos_history::HistoryConfig;
+use mohhos_hub::{HubConfig, Limits, ListenerConfig};
+use mohhos_log::LogConfig;
+use mohhos_stream::EngineConfig;
+
+use crate::error::GatewayError;
+
+/// The whole configuration. Unknown keys are refused.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// What the gateway is called.
+    pub name: String,
+    /// How many shards; 0 for as many as suit the machine and the connections.
+    pub shards: usize,
+    /// Where clients connect.
+    pub listeners: Vec<Listener>,
+    /// What clients may use.
+    pub limits: LimitsSection,
+    /// The log.
+    pub log: LogSection,
+    /// The history.
+    pub history: HistorySection,
+    /// The rules' engine.
+    pub stream: StreamSection,
+    /// Clocks.
+    pub time: TimeSection,
+    /// 32 bytes as 64 hexadecimal digits.
+    pub gateway_key: String,
+}
+
+/// One listener.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// Its name.
+    pub name: String,
+    /// Address and port.
+    pub bind: SocketAddr,
+    /// The role of clients without credentials.
+    pub anonymous_role: Option<String>,
+}
+
+/// Bounds for clients.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the names are those of the configuration, which docs/configuration.md explains")]
+pub struct LimitsSection {
+    pub max_connections: usize,
+    pub max_packet_bytes: u32,
+    pub max_inflight: u16,
+    pub max_queued: usize,
+    pub max_topic_levels: usize,
+    pub keep_alive_max_s: u16,
+    pub session_expiry_max_s: u32,
+    pub connect_timeout_s: u32,
+    pub metrics_per_device: u32,
+    pub max_retained: usize,
+}
+
+/// The log.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the names are those of the configuration, which docs/configuration.md explains")]
+pub struct LogSection {
+    pub segment_bytes: u64,
+    pub retain_bytes: u64,
+    pub retain_age_s: u64,
+    pub commit_interval_us: u64,
+    pub buffer_bytes: usize,
+}
+
+/// The history.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the names are those of the configuration, which docs/configuration.md explains")]
+pub struct HistorySection {
+    pub flush_rows: usize,
+    pub flush_interval_s: i64,
+    pub retain_bytes: u64,
+    pub retain_age_s: i64,
+}
+
+/// The rules' engine.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the names are those of the configuration, which docs/configuration.md explains")]
+pub struct StreamSection {
+    pub idle_timeout_s: i64,
+    pub snapshot_interval_s: u64,
+    pub max_state_bytes: usize,
+}
+
+/// Clocks.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the names are those of the configuration, which docs/configuration.md explains")]
+pub struct TimeSection {
+    pub max_future_s: i64,
+    pub build_time_us: i64,
+}
+
+const SECOND_US: i64 = 1_000_000;
+/// How often sessions and retained messages are checkpointed.
+const CHECKPOINT_INTERVAL_S: u32 = 300;
+/// Batches that wait for the stream thread, per shard: at 8k rows each some 10 MiB before sockets wait.
+const BATCH_RING: usize = 64;
+
+impl Config {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// It is not JSON of the right form.
+    pub fn parse(json: &str) -> Result<Self, GatewayError> {
+        let config: Self = serde_json::from_str(json).map_err(|e| GatewayError::config(e.to_string()))?;
+        config.key()?;
+        Ok(config)
+    }
+
+    fn key(&self) -> Result<[u8; 32], GatewayError> {
+        let wrong = || GatewayError::config("gateway_key must be 64 hexadecimal digits".into());
+        let mut key = [0u8; 32];
+        if self.gateway_key.len() != 64 || !self.gateway_key.is_ascii() {
+            return Err(wrong());
+        }
+        for (byte, digits) in key.iter_mut().zip(self.gateway_key.as_bytes().chunks(2)) {
+            let digits = std::str::from_utf8(digits).map_err(|_| wrong())?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
+        }
+        Ok(key)
+    }
+
+    pub(crate) fn hub(&self, boot_id: u32) -> Result<HubConfig, GatewayError> {
+        let limits = &self.limits;
+        Ok(HubConfig {
+            shards: self.shards,
+            listeners: self
+                .listeners
+                .iter()
+                .map(|l| ListenerConfig {
+                    name: l.name.clone(),
+                    bind: l.bind,
+                    anonymous_role: l.anonymous_role.clone(),
+                })
+                .collect(),
+            limits: Limits {
+                max_connections: limits.max_connections,
+                max_packet_bytes: limits.max_packet_bytes,
+                max_inflight: limits.max_inflight,
+                max_queued: limits.max_queued,
+                max_topic_levels: limits.max_topic_levels,
+                keep_alive_max_s: limits.keep_alive_max_s,
+                session_expiry_max_s: limits.session_expiry_max_s,
+                connect_timeout_s: limits.connect_timeout_s,
+                metrics_per_device: limits.metrics_per_device,
+                max_retained: limits.max_retained,
+                max_future_us: self.time.max_future_s * SECOND_US,
+                ..Limits::default()
+            },
+            gateway_key: self.key()?,
+            boot_id,
+            checkpoint_interval_s: CHECKPOINT_INTERVAL_S,
+            batch_ring: BATCH_RING,
+        })
+    }
+
+    pub(crate) fn log(&self) -> LogConfig {
+        LogConfig {
+            segment_bytes: self.log.segment_bytes,
+            retain_bytes: self.log.retain_bytes,
+            retain_age_us: self.log.retain_age_s * SECOND_US as u64,
+            commit_interval_us: self.log.commit_interval_us,
+            buffer_bytes: self.log.buffer_bytes,
+            ..LogConfig::default()
+        }
+    }
+
+    pub(crate) fn history(&self) -> HistoryConfig {
+        HistoryConfig {
+            flush_rows: self.history.flush_rows,
+            flush_interval_us: self.history.flush_interval_s * SECOND_US,
+            retain_bytes: self.history.retain_bytes,
+            retain_age_us: self.history.retain_age_s * SECOND_US,
+            ..HistoryConfig::default()
+        }
+    }
+
+    pub(crate) fn engine(&self) -> EngineConfig {
+        EngineConfig {
+            idle_timeout_us: self.stream.idle_timeout_s * SECOND_US,
+            max_state_bytes: self.stream.max_state_bytes,
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The stream thread: takes batches from the shards, runs the rules, publishes their results, hands the batch on.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use mohhos_decode::{Batch, Names};
+use mohhos_hub::{BatchReceiver, Clock, Publisher, Signal};
+use mohhos_log::{Fs, Log, write_atomic};
+use mohhos_stream::{Engine, Outputs};
+
+use crate::alarms::Alarms;
+use crate::error::GatewayError;
+use crate::history_thread::HistoryFeed;
+use crate::positions::Positions;
+use crate::results::Results;
+use crate::telemetry_tap::TelemetryTaps;
+
+/// The snapshot's file and version: positions, then the engine's own snapshot.
+pub const SNAPSHOT: &str = "stream.snapshot";
+/// The version of its layout.
+pub const SNAPSHOT_VERSION: u32 = 1;
+const HOLD: &str = "stream";
+const ALARM: &str = "rules-not-saved";
+/// Batches of one shard before the next one's turn.
+const TURN: usize = 16;
+/// The longest wait without anything to do.
+const IDLE: Duration = Duration::from_millis(500);
+/// The wait while the hub does not take results.
+const HUB_FULL: Duration = Duration::from_micros(500);
+
+type Job = Box<dyn FnOnce(&mut Engine, &mut dyn Outputs) + Send>;
+
+/// Lets others work on the engine between two batches.
+#[derive(Clone)]
+pub struct EngineAccess {
+    jobs: Sender<Job>,
+    signal: Arc<Signal>,
+}
+
+impl EngineAccess {
+    /// The access, and where the jobs come out.
+    pub fn new(signal: Arc<Signal>) -> (Self, Receiver<Job>) {
+        let (jobs, receiver) = channel();
+        (Self { jobs, signal }, receiver)
+    }
+
+    /// Runs the work on the stream thread and gives its answer.
+    ///
+    /// # Errors
+    /// The thread has ended.
+    pub fn call<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Engine, &mut dyn Outputs) -> R + Send + 'static,
+    ) -> Result<R, GatewayError> {
+        let (reply, answer) = sync_channel(1);
+        let job: Job = Box::new(move |engine, outputs| {
+            let _ = reply.send(work(engine, outputs));
+        });
+        self.jobs.send(job).map_err(|_| GatewayError::not_running())?;
+        self.signal.raise();
+        answer.recv().map_err(|_| GatewayError::not_running())
+    }
+}
+
+/// A promise of a shard: once so many of its batches were taken, everything of it below `end` was.
+struct Mark {
+    batches: u64,
+    end: u64,
+}
+
+struct Source {
+    receiver: BatchReceiver,
+    taken: u64,
+    mark: Option<Mark>,
+}
+
+/// What the thread works with.
+pub struct StreamThread {
+    /// The rules, with the state that a replay gave them.
+    pub engine: Engine,
+    /// Results, those of the replay in it.
+    pub results: Results,
+    /// The rings of the shards.
+    pub receivers: Vec<BatchReceiver>,
+    /// What others want of the engine.
+    pub jobs: Receiver<Job>,
+    /// Wakes the thread.
+    pub signal: Arc<Signal>,
+    /// Where results go.
+    pub publisher: Publisher,
+    /// Where batches of telemetry go.
+    pub history: Arc<HistoryFeed>,
+    /// Who watches.
+    pub taps: Arc<TelemetryTaps>,
+    /// Codes of devices.
+    pub devices: Arc<Names>,
+    /// Codes of metrics.
+    pub metrics: Arc<Names>,
+    /// The log, which is held while something is in no snapshot.
+    pub log: Log,
+    /// The data directory.
+    pub fs: Arc<dyn Fs>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Conditions for operators.
+    pub alarms: Arc<Alarms>,
+    /// What is in the engine's state.
+    pub positions: Positions,
+    /// How often the state is saved.
+    pub snapshot_interval: Duration,
+}
+
+impl StreamThread {
+    /// Starts it. It ends when all shards have ended and their rings are empty.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(self) -> std::io::Result<JoinHandle<()>> {
+        std::thread::Builder::new().name("stream".into()).spawn(move || self.run())
+    }
+
+    fn run(mut self) {
+        let receivers = std::mem::take(&mut self.receivers);
+        let mut sources: Vec<Source> =
+            receivers.into_iter().map(|receiver| Source { receiver, taken: 0, mark: None }).collect();
+        let mut saved = Instant::now();
+        loop {
+            let mut busy = false;
+            while let Ok(job) = self.jobs.try_recv() {
+                job(&mut self.engine, &mut self.results);
+                busy = true;
+            }
+            for source in &mut sources {
+                busy |= self.turn(source);
+            }
+            let timer = self.time_left();
+            if timer.is_zero() {
+                self.engine.on_timer(self.clock.wall_us(), &mut self.results);
+            }
+            self.publish();
+            if saved.elapsed() >= self.snapshot_interval {
+                saved = Instant::now();
+                self.save(sources.len());
+            }
+            if !busy {
+                if sources.iter().all(|source| source.receiver.is_finished()) {
+                    break;
+                }
+                self.signal.wait(timer.clamp(Duration::from_millis(1), IDLE));
+            }
+        }
+        if !self.results.lost() {
+            self.save(sources.len());
+        }
+    }
+
+    /// Takes some batches of one shard; false if there were none.
+    fn turn(&mut self, source: &mut Source) -> bool {
+        let mut taken = 0;
+        while taken < TURN
+            && let Some(batch) = source.receiver.pop()
+        {
+            self.take(batch);
+            taken += 1;
+        }
+        source.taken += taken as u64;
+        let shard = source.receiver.shard();
+        if let Some(mark) = source.mark.take_if(|mark| source.taken >= mark.batches) {
+            self.positions.drained(shard, mark.end);
+            self.history.drained(shard, mark.end);
+        }
+        if source.mark.is_none()
+            && let Some((batches, end)) = source.receiver.promise()
+            && !self.positions.covers_shard(shard, end)
+        {
+            source.mark = Some(Mark { batches, end });
+        }
+        taken > 0
+    }
+
+    fn take(&mut self, batch: Batch) {
+        self.engine.on_batch(&batch, self.clock.wall_us(), &mut self.results);
+        self.positions.consumed(&batch);
+        // What the rules want done goes out before anything else is done with the batch.
+        self.publish();
+        if batch.table == 0 {
+            self.taps.show(&batch, &self.devices, &self.metrics);
+            self.history.batch(Arc::new(batch));
+        }
+    }
+
+    /// Gives the results to the hub. While it does not take them nothing more is read: the shards, which do not wait
+    /// for this thread, make room.
+    fn publish(&mut self) {
+        while !self.results.publish(&self.publisher) {
+            std::thread::sleep(HUB_FULL);
+        }
+    }
+
+    /// How long until the engine wants to be called; nothing while a rule waits for no time.
+    fn time_left(&self) -> Duration {
+        let Some(at_us) = self.engine.next_timer() else { return IDLE };
+        Duration::from_micros(u64::try_from(at_us - self.clock.wall_us()).unwrap_or(0))
+    }
+
+    /// Saves the rules' state, and lets the log go up to where a replay would start.
+    fn save(&mut self, shards: usize) {
+        let mut content = Vec::new();
+        self.positions.encode(&mut content);
+        content.extend_from_slice(&self.engine.snapshot());
+        match write_atomic(&*self.fs, SNAPSHOT, SNAPSHOT_VERSION, &content) {
+            Ok(()) => {
+                self.log.hold(HOLD, self.positions.replay_from(shards as u16));
+                self.alarms.clear(ALARM);
+            }
+            Err(error) => self.alarms.raise(
+                ALARM,
+                format!("the rules' state cannot be saved: {error}. A restart would replay more of the log; free some disk space"),
+            ),
+        }
+    }
+}
