@@ -1,6 +1,6 @@
 //! The plan of a rule: versioned JSON, made in Python from SQL, executed here. Described in `docs/plan.md`.
 //!
-//! This module holds the shape alone. Whether columns exist and types fit is checked by [`crate::deploy`], once,
+//! This module holds the shape alone. Whether columns exist and types fit is checked once, at deployment,
 //! before the rule runs.
 
 use serde::{Deserialize, Serialize};
