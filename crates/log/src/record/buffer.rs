@@ -52,14 +52,18 @@ impl RecordBuffer {
         header[48..56].copy_from_slice(&fields.wall_us.to_le_bytes());
         header[56..64].copy_from_slice(&fields.mono_us.to_le_bytes());
 
-        self.bytes.reserve(len);
-        self.bytes.extend_from_slice(&header);
+        self.bytes.resize(position + len, 0);
+        let record = &mut self.bytes[position..];
+        record[..HEADER].copy_from_slice(&header);
+        let mut at = HEADER;
         for part in parts {
-            self.bytes.extend_from_slice(part);
+            if !part.is_empty() {
+                record[at..at + part.len()].copy_from_slice(part);
+                at += part.len();
+            }
         }
-        self.bytes.extend_from_slice(&[0; 8][..len - unpadded]);
-        let checksum = crc32c::crc32c(&self.bytes[position + 8..]);
-        self.bytes[position + 4..position + 8].copy_from_slice(&checksum.to_le_bytes());
+        let checksum = crc32c::crc32c(&record[8..]);
+        record[4..8].copy_from_slice(&checksum.to_le_bytes());
 
         self.records += 1;
         self.last_wall_us = self.last_wall_us.max(Some(fields.wall_us));

@@ -7,6 +7,7 @@ mod crash;
 mod damage;
 mod data_dir;
 mod dictionary;
+mod gated;
 mod model;
 mod real_directory;
 mod record;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use mohhos_log::testing::{Failure, ForgetfulFs, Operation};
+use mohhos_log::testing::{Failure, ForgetfulFs, Operation, Random};
 use mohhos_log::{Fields, Fs, Log, LogConfig, ReadError, RecordBuffer};
 
+use crate::gated::GatedFs;
 use crate::support::{committed, one, open, quick, read_all, segments};
 
 const AGE: u64 = 1_000_000;
@@ -105,6 +106,48 @@ fn a_reader_in_a_trimmed_segment_is_told_even_when_its_file_is_in_use_again() {
     let mut bytes = Vec::new();
     let refused = matches!(log.read_at(first, &mut bytes), Err(ReadError::Trimmed { .. }));
     assert!(refused);
+}
+
+#[test]
+fn a_file_that_is_used_again_during_a_read_gives_none_of_its_new_records() {
+    let (fs, gate) = GatedFs::new();
+    let config = LogConfig { retain_bytes: 40 << 10, ..quick() };
+    let (log, _) = Log::open(Arc::new(fs), config).unwrap();
+    // Records of one size: in every segment they begin at the same positions.
+    let first = committed(&log, &one(0, &[1; 4_000]));
+    let mut reader = log.reader(0);
+    let writer = log.clone();
+    gate.before_next_read(move || {
+        for _ in 0..40 {
+            committed(&writer, &one(0, &[2; 4_000]));
+            writer.enforce_retention(0, false).unwrap();
+        }
+    });
+    let told = matches!(reader.next(), Err(ReadError::Trimmed { to, .. }) if to > first);
+    assert!(told);
+    let record = reader.next().unwrap().unwrap();
+    assert_eq!((record.offset() > first, record.payload()[0]), (true, 2));
+}
+
+#[test]
+fn a_power_cut_while_a_file_is_taken_into_use_again_is_no_damage() {
+    let fs = ForgetfulFs::new();
+    let config = LogConfig { retain_bytes: 64 << 10, ..quick() };
+    let (log, _) = Log::open(Arc::new(fs.clone()), config).unwrap();
+    for _ in 0..5 {
+        committed(&log, &one(0, &[3; 17_000]));
+    }
+    assert!(log.enforce_retention(0, false).unwrap().segments > 0);
+    // No space for other spares; and the new head is in the file when the power goes, but not its new name.
+    fs.set_capacity(Some(fs.used()));
+    fs.cut_power_after(3);
+    log.append(&one(0, &[4; 100])).unwrap();
+    assert!(log.close().is_err());
+    for seed in 0..20 {
+        let after = fs.crash(&mut Random::new(seed));
+        after.set_capacity(None);
+        open(&after);
+    }
 }
 
 #[test]
