@@ -1,6 +1,7 @@
 //! Writes the checkpoint of sessions and retained messages, now and then and when asked.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::shared::{Control, Shared};
 /// The name of the hub's hold on the log.
 pub const HOLD: &str = "sessions";
 /// How long a checkpoint may wait for the shards, and then for the log.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Owns the file of the checkpoint.
 pub struct Checkpointer {
@@ -96,6 +97,9 @@ impl Inner {
             reason: reason.into(),
             next: "Check the disk; sessions are recovered from the log alone until it is written",
         };
+        if shared.stalled_shards.load(Ordering::SeqCst) > 0 {
+            return Err(failed("the log takes nothing at the moment"));
+        }
         let round = Arc::new(Round::new(shared.shards.len()));
         shared.tell_all(|| Control::Checkpoint(round.clone()));
         let parts =

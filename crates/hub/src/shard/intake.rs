@@ -118,7 +118,9 @@ impl Intake {
         let Some(way) = ways.get(at) else { return Err(Denied::Role) };
         way.verdict?;
         let mut arrival_us = self.wall_us;
-        if let Some(device) = &way.device {
+        if origin.id != SessionId::GATEWAY
+            && let Some(device) = &way.device
+        {
             let stats = &device.stats;
             stats.messages_in.fetch_add(1, Relaxed);
             stats.bytes_in.fetch_add(incoming.payload.len() as u64, Relaxed);

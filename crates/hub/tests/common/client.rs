@@ -198,10 +198,7 @@ impl Client {
     /// Publishes with QoS 1 and waits for the acknowledgement.
     pub fn publish_acked(&mut self, topic: &str, payload: impl AsRef<[u8]>) {
         let id = self.publish(topic, payload, QoS::AtLeastOnce);
-        match self.next() {
-            Got::PubAck(acked, code) if acked == id => assert!(!code.is_error(), "{code}"),
-            other => panic!("no PUBACK: {other:?}"),
-        }
+        self.expect(&Got::PubAck(id, ReasonCode::Success));
     }
 
     pub fn send_subscribe(&mut self, filter: &str, qos: QoS) {
@@ -213,7 +210,7 @@ impl Client {
 
     pub fn subscribe(&mut self, filter: &str, qos: QoS) {
         self.send_subscribe(filter, qos);
-        assert_eq!(self.next(), Got::SubAck(vec![qos as u8]));
+        self.expect(&Got::SubAck(vec![qos as u8]));
     }
 
     pub fn unsubscribe(&mut self, filter: &str) {
@@ -221,7 +218,7 @@ impl Client {
         filters.push(filter).unwrap();
         let packet = filters.packet(60_002, Properties::EMPTY);
         self.send(&Packet::Unsubscribe(packet));
-        assert_eq!(self.next(), Got::UnsubAck);
+        self.expect(&Got::UnsubAck);
     }
 
     pub fn ack(&mut self, id: u16, packet: fn(Ack<'static>) -> Packet<'static>) {
@@ -257,6 +254,17 @@ impl Client {
                 message
             }
             other => panic!("no message: {other:?}"),
+        }
+    }
+
+    /// Waits until it is disconnected; why.
+    pub fn expect_end(&mut self) -> ReasonCode {
+        loop {
+            match self.next() {
+                Got::Disconnect(code) => return code,
+                Got::Publish(_) => {}
+                other => panic!("{other:?} instead of the end"),
+            }
         }
     }
 

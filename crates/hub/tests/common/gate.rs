@@ -48,6 +48,15 @@ impl Gate {
     }
 }
 
+/// Opens the gate at the end of a test, also of one that fails: the log could not be closed otherwise.
+pub struct OpenAtEnd(pub Arc<Gate>);
+
+impl Drop for OpenAtEnd {
+    fn drop(&mut self) {
+        self.0.open();
+    }
+}
+
 /// A directory behind a gate.
 pub struct GatedFs<F> {
     pub inner: F,
