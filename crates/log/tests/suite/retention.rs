@@ -113,13 +113,14 @@ fn a_file_that_is_used_again_during_a_read_gives_none_of_its_new_records() {
     let (fs, gate) = GatedFs::new();
     let config = LogConfig { retain_bytes: 40 << 10, ..quick() };
     let (log, _) = Log::open(Arc::new(fs), config).unwrap();
-    // Records of one size: in every segment they begin at the same positions.
-    let first = committed(&log, &one(0, &[1; 4_000]));
-    let mut reader = log.reader(0);
+    // With its headers a block: in every file records begin at the same positions.
+    const PAYLOAD: usize = 4_096 - 48 - 64 - 1;
+    let first = committed(&log, &one(0, &[1; PAYLOAD]));
+    let mut reader = log.reader(first);
     let writer = log.clone();
     gate.before_next_read(move || {
         for _ in 0..40 {
-            committed(&writer, &one(0, &[2; 4_000]));
+            committed(&writer, &one(0, &[2; PAYLOAD]));
             writer.enforce_retention(0, false).unwrap();
         }
     });
