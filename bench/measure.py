@@ -52,7 +52,9 @@ def measure(server: Server, case: Case, seconds: float, work: Path) -> tuple[Mea
     with ExitStack() as stack:
         receiver = None
         if isinstance(server, Mosquitto):
-            receiver = stack.enter_context(load(log, "receive", to=server.address, filter="#", seconds=seconds + 300))
+            receiver = stack.enter_context(
+                load(log, "receive", to=server.address, filter="#", seconds=int(seconds) + 300)
+            )
             receiver.expect("ready")
         options = {"connections": case.connections, "topics": case.topics, "per_segment": case.per_segment}
         sender = stack.enter_context(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.measure import Measurement
+from bench.memory import Memory
 from bench.results import Results
 from bench.targets import targets
 from bench.throughput import CaseResult
@@ -185,11 +186,16 @@ def _memory(results: Results) -> Table | None:
             _mib(memory.with_connections),
             f"{memory.bytes_per_connection:,.0f} bytes each",
         ),
-        (f"{memory.held:,} connections held", _mib(memory.with_held), f"{memory.opened_per_s:,.0f} opened per second"),
+        (f"{memory.held:,} connections held", _mib(memory.with_held), _each(memory)),
     ]
     return Table(
         "Resident memory of the gateway", ("what", "MiB", ""), rows, "Without the kernel's memory for sockets."
     )
+
+
+def _each(memory: Memory) -> str:
+    each = (memory.with_held - memory.registered) / memory.held
+    return f"{each:,.0f} bytes each, {memory.opened_per_s:,.0f} opened per second"
 
 
 def _start(results: Results) -> Table | None:
