@@ -82,7 +82,7 @@ impl Devices {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.by_id.read().len()
     }
 }

@@ -208,7 +208,7 @@ impl Hub {
         Stats {
             shards: shared.shards.iter().map(|share| share.counters.read()).collect(),
             retained: shared.retained.size(),
-            devices: shared.devices.len(),
+            devices: shared.devices.count(),
             connections: shared.connections.load(Ordering::Relaxed),
             events_dropped: shared.events.dropped(),
             dead_letters: shared.dead_letters.lock().total(),

@@ -44,7 +44,12 @@ fn nothing_is_acknowledged_before_the_sync_that_covers_it_has_returned() {
 #[test]
 fn a_full_disk_stops_devices_and_goes_on_by_itself_without_loss() {
     let disk = ForgetfulFs::new();
-    let log = LogConfig { segment_bytes: 1 << 16, buffer_bytes: 1 << 18, retry_interval_us: 20_000, ..LogConfig::default() };
+    let log = LogConfig {
+        segment_bytes: 1 << 16,
+        buffer_bytes: 1 << 18,
+        retry_interval_us: 20_000,
+        ..LogConfig::default()
+    };
     let rig = Setup { fs: Arc::new(disk.clone()), log, ..Setup::default() }.start();
     let mut pump = rig.connect("pump-1", "c");
     pump.publish_acked("devices/pump-1/events/a", "before");

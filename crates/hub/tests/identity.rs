@@ -95,7 +95,9 @@ fn foreign_topics_are_refused_and_told() {
     let mut watcher = rig.connect("app", "w");
     watcher.subscribe("devices/pump-1/#", QoS::AtMostOnce);
     let mut pump = rig.connect("pump-0", "c");
-    for topic in ["devices/pump-1/telemetry", "devices/pump-0/commands/1", "devices/pump-0/status", "$SYS/x", "x"] {
+    for topic in
+        ["devices/pump-1/telemetry", "devices/pump-0/commands/1", "devices/pump-0/status", "$SYS/x", "x"]
+    {
         let id = pump.publish(topic, "x", QoS::AtLeastOnce);
         assert_eq!(pump.next(), Got::PubAck(id, ReasonCode::NotAuthorized), "{topic}");
         let told = refusal(&rig);

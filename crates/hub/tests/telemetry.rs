@@ -38,7 +38,8 @@ fn readings_arrive_as_columns_with_the_offsets_of_their_records() {
     pump.publish_acked("devices/pump-3/telemetry/motor", r#"{"pressure": 3.5}"#);
     pump.publish("devices/pump-3/telemetry", r#"{"pressure": 4.5}"#, QoS::AtMostOnce);
     let batches = rows(&mut rig, 0, 4);
-    let all = |column: usize| batches.iter().flat_map(|b| b.codes(column).unwrap().to_vec()).collect::<Vec<_>>();
+    let all =
+        |column: usize| batches.iter().flat_map(|b| b.codes(column).unwrap().to_vec()).collect::<Vec<_>>();
     let pressure = rig.metrics.code("pressure").unwrap();
     let (state, motor) = (rig.metrics.code("state").unwrap(), rig.metrics.code("motor").unwrap());
     assert_eq!(all(telemetry::DEVICE), [4; 4], "the registered code");
@@ -53,7 +54,11 @@ fn readings_arrive_as_columns_with_the_offsets_of_their_records() {
     let is_reading = |record: &RecordView<'_>| record.topic().contains("/telemetry");
     while let Some(record) = reader.next().unwrap() {
         if is_reading(&record) {
-            assert!(logged.iter().any(|b| b.offsets.first <= record.offset() && record.next_offset() <= b.offsets.end));
+            assert!(
+                logged
+                    .iter()
+                    .any(|b| b.offsets.first <= record.offset() && record.next_offset() <= b.offsets.end)
+            );
             times.push(record.wall_us());
         }
     }
@@ -94,7 +99,10 @@ fn what_cannot_be_decoded_is_a_dead_letter_and_still_a_message() {
     pump.publish_acked("devices/pump-0/telemetry", "{broken");
     assert_eq!(watcher.message().text(), "{broken");
     let letters = rig.hub.dead_letters();
-    assert_eq!((letters[0].device.as_str(), letters[0].topic.as_str()), ("pump-0", "devices/pump-0/telemetry"));
+    assert_eq!(
+        (letters[0].device.as_str(), letters[0].topic.as_str()),
+        ("pump-0", "devices/pump-0/telemetry")
+    );
     assert_eq!((letters[0].head.as_slice(), letters[0].reason.is_empty()), (&b"{broken"[..], false));
     let connection = rig.hub.connection("pump-0").unwrap();
     assert_eq!((connection.dead_letters, connection.messages_in, connection.bytes_in), (1, 1, 7));

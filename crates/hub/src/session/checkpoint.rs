@@ -94,11 +94,14 @@ pub struct Kept {
     pub state: SessionState,
 }
 
+/// What a shard has contributed: what is contained of each shard's records, and its sessions.
+pub type KeptShard = (Vec<u64>, Vec<(SessionKey, Kept)>);
+
 /// All that a file holds.
 #[derive(Debug, Default)]
 pub struct Content {
-    /// Per shard: what is contained of each shard, and the sessions.
-    pub shards: Vec<(Vec<u64>, Vec<(SessionKey, Kept)>)>,
+    /// Per shard.
+    pub shards: Vec<KeptShard>,
     /// The retained messages.
     pub retained: Vec<Message>,
 }

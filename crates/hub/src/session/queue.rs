@@ -159,12 +159,12 @@ impl Queue {
     /// `max_bytes`.
     pub fn push_slow(&mut self, loose: Loose, max_bytes: usize) -> u64 {
         let extra = self.extra.get_or_insert_default();
-        extra.slow_bytes += loose.message.len();
+        extra.slow_bytes += loose.message.size();
         extra.slow.push_back(loose);
         let mut dropped = 0;
         while extra.slow_bytes > max_bytes {
             let Some(oldest) = extra.slow.pop_front() else { break };
-            extra.slow_bytes -= oldest.message.len();
+            extra.slow_bytes -= oldest.message.size();
             dropped += 1;
         }
         dropped
@@ -174,7 +174,7 @@ impl Queue {
     pub fn pop_slow(&mut self) -> Option<Loose> {
         let extra = self.extra.as_mut()?;
         let loose = extra.slow.pop_front()?;
-        extra.slow_bytes -= loose.message.len();
+        extra.slow_bytes -= loose.message.size();
         Some(loose)
     }
 

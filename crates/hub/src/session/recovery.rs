@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mohhos_log::{Fs, Kind, Log, ReadError, RecordView};
 use mohhos_mqtt::QoS;
 
-use super::checkpoint::{self, Content, FILE, Kept, VERSION};
+use super::checkpoint::{self, Content, FILE, Kept, KeptShard, VERSION};
 use super::queue::{Queue, Queued};
 use super::record::Change;
 use super::{ByKey, Session, SessionKey, Subscription};
@@ -140,7 +140,7 @@ fn mark_offline(retained: &Retained, wall_us: i64) {
 }
 
 impl Replay {
-    fn new(shards: Vec<(Vec<u64>, Vec<(SessionKey, Kept)>)>, max_queued: usize) -> Self {
+    fn new(shards: Vec<KeptShard>, max_queued: usize) -> Self {
         let mut replay = Self {
             contained: Vec::new(),
             sessions: Vec::new(),

@@ -91,7 +91,7 @@ impl Message {
 
     /// The bytes of topic, properties and payload.
     #[inline]
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.bytes.len()
     }
 }

@@ -46,12 +46,12 @@ impl Retained {
         if message.payload().is_empty() {
             if let Some(removed) = inner.root.clear(message.topic(), message.offset) {
                 inner.count -= 1;
-                inner.bytes -= removed.len();
+                inner.bytes -= removed.size();
             }
             return Ok(());
         }
         let mut node = &mut inner.root;
-        let fits = inner.count < self.max_count && inner.bytes + message.len() <= self.max_bytes;
+        let fits = inner.count < self.max_count && inner.bytes + message.size() <= self.max_bytes;
         if !fits && !node.holds(message.topic()) {
             return Err(Full);
         }
@@ -60,10 +60,10 @@ impl Retained {
         }
         match &node.message {
             Some(before) if message.offset != 0 && message.offset < before.offset => return Ok(()),
-            Some(before) => inner.bytes -= before.len(),
+            Some(before) => inner.bytes -= before.size(),
             None => inner.count += 1,
         }
-        inner.bytes += message.len();
+        inner.bytes += message.size();
         node.message = Some(message);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! A hub on loopback with two shards, a log in memory, and a client that speaks MQTT.
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, reason = "these are tests, though clippy sees no test function here")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
