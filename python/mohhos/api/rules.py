@@ -69,7 +69,7 @@ async def tables(services: ServicesOf, _: Read) -> dict[str, Any]:
             {
                 "name": table.name,
                 "topic": table.filter,
-                "columns": [{"name": c.name, "type": str(c.type)} for c in table.columns],
+                "columns": [{"name": c.name, "type": c.type.sql} for c in table.columns],
                 "read": table.watermark is not None,
                 "insert": table.sink is not None,
             }
