@@ -12,6 +12,7 @@ import httpx
 from tests.support.gateway import RunningGateway
 
 from bench.load import BenchError
+from bench.process import usage
 from bench.servers import Counted
 
 __all__ = ["Gateway", "QueryTable", "device_name", "gateway"]
@@ -122,6 +123,17 @@ class Gateway:
             time.sleep(0.02)
         seen = {name: rule["rows_in"] for name, rule in self.rules().items()}
         raise BenchError(f"{readings:,} readings were sent, after {SETTLE_S:.0f} s the rules have seen {seen}")
+
+    def rest(self, within_s: float = 60) -> float:
+        """Waits until it has put away what it took (less than a tenth of a core busy); how long that took."""
+        start = time.monotonic()
+        busy = usage(self.pid).cpu_s
+        while time.monotonic() - start < within_s:
+            time.sleep(1)
+            before, busy = busy, usage(self.pid).cpu_s
+            if busy - before < 0.1:
+                break
+        return time.monotonic() - start
 
 
 @contextmanager

@@ -40,6 +40,7 @@ def measure_latency(seconds: float, work: Path) -> Latency:
                 "connections": CONNECTIONS,
             }
             filled = run_load(log, "send", topics=10, per_segment=10, seconds=min(FILL_S, seconds), **given)
+            server.rest()
             with at_work(server) as operator:
                 report = run_load(log, "latency", rate=RATE, react=REACT, seconds=seconds, **given)
             return Latency(report, operator, 2 * int(filled["sent"]))

@@ -19,9 +19,10 @@ READINGS: Final = 2
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one load gave. CPU is that of the server alone, its query process apart; memory is resident bytes.
+    """What one load gave. CPU is that of the server alone, without its query process; memory is resident bytes.
 
-    `messages_per_s` are those taken (QoS 0), acknowledged (QoS 1), or, by a broker, delivered to its subscriber.
+    `messages_per_s` are those taken (QoS 0), acknowledged (QoS 1), or, by a broker, delivered to its subscriber; CPU is
+    for each of these.
     """
 
     server: str
@@ -66,6 +67,8 @@ def measure(server: Server, case: Case, seconds: float, work: Path) -> tuple[Mea
                 qos=case.qos,
                 seconds=seconds,
                 counts=counts,
+                # A broker that is slower has minutes of messages before it, which nobody waits for.
+                drain="true" if receiver is None else "false",
                 **options,
             )
         )
@@ -76,13 +79,14 @@ def measure(server: Server, case: Case, seconds: float, work: Path) -> tuple[Mea
         after = usage(server.pid)
         received = receiver.report(within_s=60) if receiver is not None else None
     counted = server.counted()
+    done, span_s = _done(report, case, received)
     measurement = Measurement(
         server=server.name,
         sent=report["sent"],
         seconds=report["seconds"],
-        messages_per_s=_rate(report, case, received),
+        messages_per_s=done / span_s,
         messages_per_receive=counted.messages / counted.receives if counted else None,
-        cpu_us_per_message=(after.cpu_s - before.cpu_s) * 1e6 / report["sent"],
+        cpu_us_per_message=(after.cpu_s - before.cpu_s) * 1e6 / done,
         resident_start=before.resident,
         resident_end=after.resident,
         children_resident_end=after.children_resident,
@@ -93,7 +97,10 @@ def measure(server: Server, case: Case, seconds: float, work: Path) -> tuple[Mea
     return measurement, Sent(report["sent"], report["hot"], {device: int(n) for device, n in lines})
 
 
-def _rate(report: dict[str, Any], case: Case, received: dict[str, Any] | None) -> float:
+def _done(report: dict[str, Any], case: Case, received: dict[str, Any] | None) -> tuple[int, float]:
+    """The messages that count, and in how many seconds they were done."""
     if case.qos > 0:
-        return float(report["acknowledged"] / report["seconds"])
-    return float(received["per_second"] if received else report["per_second"])
+        return report["acknowledged"], report["seconds"]
+    if received is not None:
+        return received["received"], received["seconds"]
+    return report["sent"], report["seconds"]

@@ -3,7 +3,7 @@
 //! ```text
 //! mohhos-load sink    --bind 127.0.0.1:1900 --shards 2
 //! mohhos-load send    --to 127.0.0.1:1883 --credentials FILE --connections 1000 --topics 10 --per-segment 10
-//!                     --qos 0 --inflight 10 --seconds 60 [--rate MSG/S] [--counts FILE]
+//!                     --qos 0 --inflight 10 --seconds 60 [--rate MSG/S] [--counts FILE] [--drain false]
 //! mohhos-load latency --to 127.0.0.1:1883 --credentials FILE --connections 1000 --rate 10000 --seconds 60
 //!                     --react 10
 //! mohhos-load receive --to 127.0.0.1:1883 --user NAME --password P --filter '#' --seconds 60
@@ -11,8 +11,9 @@
 //! ```
 //!
 //! `FILE` has one `user,password` line per connection; without it connections give no credentials and are named
-//! `load-0`, `load-1`, …. `--counts` writes one `user,messages` line per connection. `sink` and `hold` run until standard
-//! input closes. Every command prints one JSON object on its last line.
+//! `load-0`, `load-1`, …. `--counts` writes one `user,messages` line per connection; with
+//! `--drain false` connections are dropped at the end, with what is still on its way. `sink`, `receive` and `hold` run
+//! until standard input closes (`receive` also ends by itself). Every command prints one JSON object on its last line.
 
 mod args;
 mod client;

@@ -1,7 +1,9 @@
 //! One subscriber that takes everything and counts it: the wildcard consumer beside a broker.
 
+use std::io;
 use std::net::SocketAddrV4;
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -10,7 +12,10 @@ use crate::args::{Args, Outcome};
 use crate::client::{Frame, next_frame, open, subscribe};
 use crate::poll::{self, EDGE, Poll, READ};
 
-/// See the head of `main.rs`. Ends after `--seconds`, or when nothing came for two seconds after the first message.
+static OVER: AtomicBool = AtomicBool::new(false);
+
+/// See the head of `main.rs`. Ends after `--seconds`, when standard input closes, or when nothing came for two seconds
+/// after the first message.
 pub fn run(args: &Args) -> Outcome {
     let to: SocketAddrV4 = args.need("to")?;
     let seconds: u64 = args.get("seconds", 60)?;
@@ -19,6 +24,11 @@ pub fn run(args: &Args) -> Outcome {
     let fd = open(to, 0, user, args.text("password").unwrap_or(""))?;
     subscribe(fd.as_raw_fd(), &filter, args.get("qos", 0)?)?;
     println!("ready");
+    std::thread::spawn(|| {
+        let mut line = String::new();
+        while io::stdin().read_line(&mut line).is_ok_and(|n| n > 0) {}
+        OVER.store(true, Relaxed);
+    });
     let mut poll = Poll::new()?;
     poll.add(fd.as_raw_fd(), 0, READ | EDGE)?;
     let mut buffer = vec![0u8; 1 << 20];
@@ -26,7 +36,10 @@ pub fn run(args: &Args) -> Outcome {
     let until = Instant::now() + Duration::from_secs(seconds);
     let mut first = None;
     let mut last = Instant::now();
-    while Instant::now() < until && (first.is_none() || last.elapsed() < Duration::from_secs(2)) {
+    while !OVER.load(Relaxed)
+        && Instant::now() < until
+        && (first.is_none() || last.elapsed() < Duration::from_secs(2))
+    {
         poll.wait(200)?;
         while let Some(n) = poll::read(fd.as_raw_fd(), &mut buffer[kept..])? {
             if n == 0 {

@@ -19,6 +19,9 @@ const TEMPERATURE: usize = br#"{"temperature":2"#.len();
 const SEQUENCE: usize = br#"{"temperature":20.0000,"seq":"#.len();
 /// Temperatures are 20.0000 to 29.9999 in steps of 0.0001; the highest is what a filter rule looks for.
 const STEPS: u64 = 100_000;
+/// How long the server may take for what is still on its way at the end.
+const DRAIN: Duration = Duration::from_secs(120);
+const LATE: &str = "the server did not take the rest within two minutes";
 
 struct Connection {
     fd: OwnedFd,
@@ -42,6 +45,7 @@ struct Load {
     qos: u8,
     seconds: f64,
     rate: f64,
+    drain: bool,
 }
 
 type Opened = (Poll, Vec<Connection>);
@@ -69,6 +73,7 @@ pub fn run(args: &Args) -> Outcome {
         qos: args.get("qos", 0)?,
         seconds: args.get("seconds", 60.0)?,
         rate: args.get("rate", 0.0)? / threads as f64,
+        drain: args.get("drain", true)?,
     };
     if !(1..=10).contains(&load.topics) || load.per_segment == 0 || load.inflight < load.per_segment {
         return Err("--topics is 1 to 10, --per-segment at least 1, --inflight at least --per-segment".into());
@@ -237,7 +242,9 @@ fn work(
         }
         total.acknowledged += events(&mut poll, &mut connections, &mut buffer, i32::from(!progress))?;
     }
-    drain(&mut poll, &mut connections, &mut buffer, &mut total, load)?;
+    if load.drain {
+        drain(&mut poll, &mut connections, &mut buffer, &mut total, load)?;
+    }
     total.seconds = start.elapsed().as_secs_f64();
     total.per_connection = connections.iter().map(|c| c.sent).collect();
     Ok(total)
@@ -272,10 +279,10 @@ fn drain(
     total: &mut Total,
     load: Load,
 ) -> Result<(), Box<dyn Error>> {
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + DRAIN;
     while connections.iter().any(|c| c.blocked || (load.qos > 0 && c.outstanding > 0)) {
         if Instant::now() > until {
-            return Err("the server did not take the rest within 60 s".into());
+            return Err(LATE.into());
         }
         total.acknowledged += events(poll, connections, buffer, 10)?;
     }
@@ -283,10 +290,11 @@ fn drain(
         crate::client::write_all(connection.fd.as_raw_fd(), &[0xe0, 0])?;
     }
     for connection in connections.iter_mut() {
-        while Instant::now() < until {
+        loop {
             match poll::read(connection.fd.as_raw_fd(), buffer) {
                 Ok(Some(0)) | Err(_) => break,
                 Ok(Some(_)) => {}
+                Ok(None) if Instant::now() > until => return Err(LATE.into()),
                 Ok(None) => std::thread::sleep(Duration::from_micros(200)),
             }
         }
@@ -307,6 +315,7 @@ mod tests {
             qos,
             seconds: 0.0,
             rate: 0.0,
+            drain: true,
         };
         let fd = OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
         let mut connection = Connection::new(fd, "d", load);
