@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from tests.support.data import recorded
 from tests.support.gateway import RunningGateway, eventually
-from tests.support.mqtt import client, lines_until, mosquitto_sub
+from tests.support.mqtt import client, mosquitto_sub
 
 from mohhos.sim.recording import Row, load_map, payload, read
 
@@ -66,16 +66,13 @@ def test_a_valve_fault_raises_alerts_in_its_stretch_and_commands_the_device(
         gateway.put_rule(rule, sql)
 
     with mosquitto_sub(gateway.mqtt_port, device, secret, f"devices/{device}/commands/+") as listening:
-        lines_until(listening, "SUBACK")
         with client(gateway.mqtt_port, device, secret, client_id="recorder") as pump:
             infos = [pump.publish(f"devices/{device}/telemetry", payload(row)) for row in rows]
             for info in infos:
                 info.wait_for_publish(30)
-        received = lines_until(listening, f"devices/{device}/commands/")
-        while not received.startswith("devices/"):
-            received = lines_until(listening, f"devices/{device}/commands/")
+        received = listening.message(f"devices/{device}/commands/")
 
-    command = json.loads(received.split(" ", 1)[1])
+    command = json.loads(received)
     assert (command["name"], command["parameters"]) == ("open_valve", {"by": 10})
 
     with gateway.client as api:

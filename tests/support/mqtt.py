@@ -6,6 +6,8 @@ import os
 import queue
 import shutil
 import subprocess
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -101,33 +103,63 @@ def client(port: int, user: str, password: str, version: int = 5, **options: Any
         connected.close()
 
 
+class Listener:
+    """A running `mosquitto_sub -v -d`: what it prints, line by line, with a bound on every wait."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._process = process
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as out:
+            for line in out:
+                self._lines.put(line)
+
+    def end(self) -> None:
+        """Ends the process and reads what is left."""
+        self._process.kill()
+        self._process.wait(10)
+        self._reader.join(10)
+
+    def until(self, wanted: str, within_s: float = 20) -> str:
+        """Waits for a line that contains `wanted` and gives it."""
+        seen: list[str] = []
+        deadline = time.monotonic() + within_s
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                seen.append(self._lines.get(timeout=left))
+            except queue.Empty:
+                break
+            if wanted in seen[-1]:
+                return seen[-1]
+        raise AssertionError(f"{wanted!r} did not come within {within_s} s; instead: {''.join(seen)}")
+
+    def message(self, topic: str) -> str:
+        """The payload of the next message whose topic begins with `topic`."""
+        while not (line := self.until(topic)).startswith(topic):
+            pass
+        return line.split(" ", 1)[1].rstrip("\n")
+
+
 @contextlib.contextmanager
-def mosquitto_sub(port: int, user: str, password: str, topic: str, *options: str) -> Iterator["subprocess.Popen[str]"]:
-    """`mosquitto_sub -v` as a process; read its standard output line by line."""
+def mosquitto_sub(port: int, user: str, password: str, topic: str, *options: str) -> Iterator[Listener]:
+    """`mosquitto_sub`, subscribed, for the length of the block."""
     process = subprocess.Popen(
         [
-            *[needs("mosquitto_sub"), "-h", "127.0.0.1", "-p", str(port), "-u", user, "-P", password],
+            # Its output is a pipe, which the C library would buffer.
+            *["stdbuf", "-oL", needs("mosquitto_sub"), "-h", "127.0.0.1", "-p", str(port), "-u", user, "-P", password],
             *["-t", topic, "-q", "1", "-v", "-d", *options],
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+    listener = Listener(process)
     try:
-        yield process
+        listener.until("SUBACK")
+        yield listener
     finally:
-        process.kill()
-        process.wait(10)
-        if process.stdout is not None:
-            process.stdout.close()
-
-
-def lines_until(process: "subprocess.Popen[str]", wanted: str) -> str:
-    """Reads lines until one contains `wanted` and gives that one."""
-    assert process.stdout is not None
-    seen = []
-    for line in process.stdout:
-        seen.append(line)
-        if wanted in line:
-            return line
-    raise AssertionError(f"{wanted!r} did not come; instead: {''.join(seen)}")
+        listener.end()
