@@ -5,11 +5,13 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from mohhos.client import ApiClient
 from mohhos.config import Config, load
 from mohhos.errors import MohhosError
+
+if TYPE_CHECKING:
+    from mohhos.client.api import ApiClient
 
 __all__ = ["ENDPOINTS", "Settings", "token_file"]
 
@@ -50,8 +52,10 @@ class Settings:
         except (OSError, ValueError, KeyError):
             return f"http://{self.configuration.api.bind}"
 
-    def client(self) -> ApiClient:
+    def client(self) -> "ApiClient":
         """A client with the operator's token. Raises MohhosError token-missing."""
+        from mohhos.client.api import ApiClient  # noqa: PLC0415 - `mohhos up` does not need the HTTP library
+
         token = self.token
         if not token and token_file().exists():
             token = token_file().read_text(encoding="ascii").strip()

@@ -11,7 +11,7 @@ import click
 
 from mohhos.app import GatewayApp
 from mohhos.cli.context import Settings
-from mohhos.client import ApiClient
+from mohhos.client.api import ApiClient
 from mohhos.model import Scope
 from mohhos.service import run
 from mohhos.sim.credentials import enrol

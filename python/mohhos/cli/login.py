@@ -6,7 +6,7 @@ import click
 
 from mohhos.cli.context import Settings, token_file
 from mohhos.cli.output import console
-from mohhos.client import ApiClient
+from mohhos.client.api import ApiClient
 
 __all__ = ["command"]
 

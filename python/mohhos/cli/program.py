@@ -9,7 +9,7 @@ import click
 
 from mohhos.cli.context import Settings
 from mohhos.cli.output import failure
-from mohhos.client import ApiError
+from mohhos.client.errors import ApiError
 from mohhos.errors import MohhosError
 
 __all__ = ["main"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from mohhos.client import ApiClient
+from mohhos.client.api import ApiClient
 
 __all__ = ["enrol"]
 
