@@ -17,6 +17,10 @@ pub const HOLD: &str = "sessions";
 /// How long a checkpoint may wait for the shards, and then for the log.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Messages that wait for sessions hold back this many bytes of the log, no more: a device that is away for long must
+/// not fill the disk. What retention removes beyond is counted as dropped when the device is back.
+const MAX_HELD: u64 = 1 << 30;
+
 /// Owns the file of the checkpoint.
 pub struct Checkpointer {
     inner: Arc<Inner>,
@@ -113,9 +117,9 @@ impl Inner {
         }
         let content = checkpoint::encode(&parts, &retained);
         mohhos_log::write_atomic(&**fs, FILE, VERSION, &content).map_err(|e| failed(&e.to_string()))?;
-        let contained = parts.iter().flat_map(|part| &part.contained).copied();
-        let needed = contained.chain(parts.iter().filter_map(|part| part.oldest)).min();
-        shared.log.hold(HOLD, needed.unwrap_or(end));
+        let contained = parts.iter().flat_map(|part| &part.contained).copied().min().unwrap_or(end);
+        let oldest = parts.iter().filter_map(|part| part.oldest).min().unwrap_or(end);
+        shared.log.hold(HOLD, contained.min(oldest.max(end.saturating_sub(MAX_HELD))));
         Ok(())
     }
 }

@@ -236,6 +236,7 @@ impl Hub {
         for thread in shards {
             died |= thread.join().is_err();
         }
+        self.shared.hash_pool.stop();
         self.shared.clerk.stop();
         died |= clerk.is_some_and(|thread| thread.join().is_err());
         // The rings are abandoned now: whoever waits for batches sees the end.

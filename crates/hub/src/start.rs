@@ -137,7 +137,16 @@ impl Prepared {
     pub fn open(self) -> Result<(Hub, Vec<BatchReceiver>), HubError> {
         let Prepared { shared, fs, clerk, sessions } = self;
         let count = shared.shards.len();
-        let (listeners, ports) = listen(&shared, count)?;
+        let (listeners, ports) = match listen(&shared, count) {
+            Ok(listening) => listening,
+            Err(error) => {
+                shared.hash_pool.stop();
+                shared.clerk.stop();
+                // What counts is that the address cannot be used.
+                let _ = clerk.join();
+                return Err(error);
+            }
+        };
         let links = shard::links::connect(count).map_err(HubError::system("socket pairs between shards"))?;
         let mut homes: Vec<Vec<Session>> = (0..count).map(|_| Vec::new()).collect();
         for session in sessions {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -151,6 +151,24 @@ fn a_socket_that_never_says_connect_is_closed() {
     assert_eq!(silent.next(), Got::End);
     drop(silent);
     rig.eventually("gone", |hub| hub.stats().connections == 0);
+}
+
+#[test]
+fn a_client_that_reads_late_gets_all_its_answers() {
+    let rig = Rig::start();
+    let mut late = rig.connect("app", "late");
+    let mut sender = late.stream.try_clone().unwrap();
+    // More than the sockets' buffers hold, so that the hub has to stop reading in between.
+    let pings = [0xc0, 0].repeat(1 << 20);
+    let rounds = 6;
+    let writer = std::thread::spawn(move || (0..rounds).for_each(|_| sender.write_all(&pings).unwrap()));
+    std::thread::yield_now();
+    let mut answers = vec![0; 2 << 20];
+    for _ in 0..rounds {
+        late.stream.read_exact(&mut answers).unwrap();
+        assert!(answers.chunks(2).all(|answer| answer == [0xd0, 0]));
+    }
+    writer.join().unwrap();
 }
 
 #[test]

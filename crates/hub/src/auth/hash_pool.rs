@@ -22,7 +22,7 @@ pub struct HashJob {
 /// The threads and their queue.
 pub struct HashPool {
     queue: Arc<Queue>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 struct Queue {
@@ -46,8 +46,8 @@ impl HashPool {
                 let queue = queue.clone();
                 std::thread::Builder::new().name(format!("hash-{n}")).spawn(move || queue.work())
             })
-            .collect::<io::Result<_>>()?;
-        Ok(Self { queue, threads })
+            .collect::<io::Result<Vec<_>>>()?;
+        Ok(Self { queue, threads: Mutex::new(threads) })
     }
 
     /// Takes a job, or gives it back when the queue is full.
@@ -61,13 +61,16 @@ impl HashPool {
         self.queue.changed.notify_one();
         Ok(())
     }
-}
 
-impl Drop for HashPool {
-    fn drop(&mut self) {
-        self.queue.state.lock().stopped = true;
+    /// Forgets what waits, and ends the threads.
+    pub fn stop(&self) {
+        let mut state = self.queue.state.lock();
+        state.stopped = true;
+        let forgotten = std::mem::take(&mut state.jobs);
+        drop(state);
+        drop(forgotten);
         self.queue.changed.notify_all();
-        for thread in self.threads.drain(..) {
+        for thread in std::mem::take(&mut *self.threads.lock()) {
             // A thread that panicked has nothing to tell here.
             let _ = thread.join();
         }
@@ -122,5 +125,7 @@ mod tests {
         assert!(pool.submit(job(Box::new(|_| {}))).is_err());
         release.send(()).unwrap();
         assert!(answers.recv().unwrap());
+        pool.stop();
+        assert!(pool.submit(job(Box::new(|_| {}))).is_err());
     }
 }

@@ -23,7 +23,7 @@ use crate::topics::trie::Subscriptions;
 pub struct Recovered {
     /// The sessions; which shard they live on is decided anew.
     pub sessions: Vec<Session>,
-    /// The oldest offset that a session needs, or where the log goes on.
+    /// The oldest offset that a session or the next recovery needs.
     pub needed: u64,
 }
 
@@ -80,7 +80,8 @@ pub fn recover(
         }
     }
     mark_offline(retained, wall_us);
-    Ok(replay.finish(log.committed()))
+    // Until the next checkpoint is written, a start would read from here again.
+    Ok(replay.finish(start))
 }
 
 fn read(fs: &dyn Fs) -> Result<Content, HubError> {
@@ -276,11 +277,11 @@ impl Replay {
         }
     }
 
-    fn finish(self, end: u64) -> Recovered {
+    fn finish(self, start: u64) -> Recovered {
         let alive = self.sessions.into_iter().filter(|session| session.alive);
         let sessions: Vec<Session> = alive.map(|replayed| restored(replayed, self.max_queued)).collect();
-        let needed = sessions.iter().filter_map(|session| session.queue.oldest()).min();
-        Recovered { needed: needed.unwrap_or(end), sessions }
+        let oldest = sessions.iter().filter_map(|session| session.queue.oldest()).min();
+        Recovered { needed: oldest.map_or(start, |oldest| oldest.min(start)), sessions }
     }
 }
 

@@ -95,6 +95,8 @@ pub struct Io {
     pub unread: Vec<u8>,
     /// `unread` holds a whole packet that the protocol would not take yet.
     pub stalled: bool,
+    /// It was not read because too much was to be written; it is when that is.
+    pub deferred: bool,
     /// The socket takes nothing more for now.
     pub blocked: bool,
     /// The other side has closed: read to the end.
@@ -171,5 +173,17 @@ impl Connection {
         }
         spares.take_back(io);
         Ok(sent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::Session;
+
+    #[test]
+    fn an_idle_connection_and_its_session_are_small() {
+        let bytes = size_of::<Connection>() + size_of::<Session>();
+        assert!(bytes < 1024, "{bytes} bytes");
     }
 }

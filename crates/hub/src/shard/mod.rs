@@ -56,7 +56,7 @@ const EVENTS: usize = 4096;
 /// The read buffer; see DESIGN.md for how it was measured.
 const BUFFER: usize = 256 * 1024;
 /// With as many sockets ready at once, each with few bytes, a nap lets more come together.
-const NAP_READY: usize = 24;
+const NAP_READY: usize = 16;
 /// Fewer bytes than this per read are few.
 const NAP_BYTES: usize = 1024;
 /// How long the nap is.

@@ -67,7 +67,8 @@ impl Shard {
             };
         }
         if io.pending() > MAX_OUTPUT {
-            // It does not read its answers. It becomes ready again when it has.
+            // It does not read its answers, so it is not read either until it has.
+            io.deferred = true;
             return (Read::Done, 0);
         }
         if io.stalled {

@@ -5,13 +5,14 @@ use std::sync::atomic::Ordering;
 
 use mohhos_log::{AppendError, Log};
 
-use super::connection::Stage;
+use super::connection::{MAX_OUTPUT, Stage};
 use super::intake::{SEEN_US, Staged};
 use super::links::Cross;
 use super::plain::Plain;
 use super::timers::Timer;
 use super::{NAP, NAP_BYTES, NAP_READY, RETRY_MS, Shard, Token};
 use crate::event::Event;
+use crate::sys::socket;
 
 /// The records of a round could not be appended.
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +116,6 @@ impl Shard {
                     connection.io.hangup |= event.hangup;
                     if event.writable && std::mem::replace(&mut connection.io.blocked, false) {
                         self.mark_dirty(slot);
-                        self.mark_ready(slot);
                     }
                     if event.readable {
                         self.mark_ready(slot);
@@ -342,7 +342,10 @@ impl Shard {
                         Self::wants_pump(session, &mut self.pumps);
                     }
                     if emptied && matches!(connection.stage, Stage::Closing) {
-                        crate::sys::socket::shutdown(&connection.socket);
+                        socket::shutdown(&connection.socket);
+                    }
+                    if connection.io.pending() <= MAX_OUTPUT && std::mem::take(&mut connection.io.deferred) {
+                        self.mark_ready(slot);
                     }
                 }
                 Err(_) => self.lost(slot),
