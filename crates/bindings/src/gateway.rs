@@ -89,7 +89,8 @@ impl Gateway {
         expiry_s: Option<u32>,
     ) -> PyResult<u64> {
         let mut publication = Publication::new(topic, payload);
-        publication.qos = QoS::from_u8(qos).ok_or_else(|| native("invalid-argument", format!("qos {qos}: 0, 1 or 2")))?;
+        publication.qos =
+            QoS::from_u8(qos).ok_or_else(|| native("invalid-argument", format!("qos {qos}: 0, 1 or 2")))?;
         publication.retain = retain;
         publication.device = device.to_owned();
         publication.properties =

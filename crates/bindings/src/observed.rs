@@ -52,7 +52,8 @@ pub fn rule<'py>(py: Python<'py>, rule: &RuleStats) -> PyResult<Bound<'py, PyDic
     out.set_item("name", &rule.name)?;
     out.set_item("version", rule.version)?;
     out.set_item("state", if rule.error.is_some() { "failed" } else { "running" })?;
-    let row_error = rule.row_error.as_ref().map(|e| format!("{} rows were not taken, the last: {e}", rule.rows_failed));
+    let row_error =
+        rule.row_error.as_ref().map(|e| format!("{} rows were not taken, the last: {e}", rule.rows_failed));
     out.set_item("error", rule.error.clone().or(row_error).unwrap_or_default())?;
     out.set_item("rows_in", rule.rows_in)?;
     out.set_item("rows_out", rule.rows_out)?;

@@ -32,7 +32,12 @@ impl Tap {
 
 #[pymethods]
 impl Tap {
-    fn next<'py>(&self, py: Python<'py>, max_items: usize, timeout_ms: u64) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    fn next<'py>(
+        &self,
+        py: Python<'py>,
+        max_items: usize,
+        timeout_ms: u64,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let timeout = Duration::from_millis(timeout_ms);
         match self.0.lock().clone() {
             None => Ok(Vec::new()),

@@ -21,7 +21,9 @@ pub fn next(fs: &dyn Fs) -> Result<u32, GatewayError> {
             let bytes = content.try_into().map_err(|_| damaged("it does not hold a number".into()))?;
             u32::from_le_bytes(bytes)
         }
-        Some((version, _)) => return Err(damaged(format!("it has version {version}, a newer program wrote it"))),
+        Some((version, _)) => {
+            return Err(damaged(format!("it has version {version}, a newer program wrote it")));
+        }
     };
     let boot = last.checked_add(1).ok_or_else(|| damaged("the gateway was started too often".into()))?;
     write_atomic(fs, FILE, VERSION, &boot.to_le_bytes())?;

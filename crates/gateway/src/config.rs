@@ -53,7 +53,10 @@ pub struct Listener {
 /// Bounds for clients.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "the names are those of the configuration, which docs/configuration.md explains")]
+#[allow(
+    missing_docs,
+    reason = "the names are those of the configuration, which docs/configuration.md explains"
+)]
 pub struct LimitsSection {
     pub max_connections: usize,
     pub max_packet_bytes: u32,
@@ -70,7 +73,10 @@ pub struct LimitsSection {
 /// The log.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "the names are those of the configuration, which docs/configuration.md explains")]
+#[allow(
+    missing_docs,
+    reason = "the names are those of the configuration, which docs/configuration.md explains"
+)]
 pub struct LogSection {
     pub segment_bytes: u64,
     pub retain_bytes: u64,
@@ -82,7 +88,10 @@ pub struct LogSection {
 /// The history.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "the names are those of the configuration, which docs/configuration.md explains")]
+#[allow(
+    missing_docs,
+    reason = "the names are those of the configuration, which docs/configuration.md explains"
+)]
 pub struct HistorySection {
     pub flush_rows: usize,
     pub flush_interval_s: i64,
@@ -93,7 +102,10 @@ pub struct HistorySection {
 /// The rules' engine.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "the names are those of the configuration, which docs/configuration.md explains")]
+#[allow(
+    missing_docs,
+    reason = "the names are those of the configuration, which docs/configuration.md explains"
+)]
 pub struct StreamSection {
     pub idle_timeout_s: i64,
     pub snapshot_interval_s: u64,
@@ -103,7 +115,10 @@ pub struct StreamSection {
 /// Clocks.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "the names are those of the configuration, which docs/configuration.md explains")]
+#[allow(
+    missing_docs,
+    reason = "the names are those of the configuration, which docs/configuration.md explains"
+)]
 pub struct TimeSection {
     pub max_future_s: i64,
     pub build_time_us: i64,

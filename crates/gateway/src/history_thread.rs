@@ -189,8 +189,13 @@ impl HistoryThread {
 
     /// Up to where everything of the log is in files.
     fn covered(&self) -> u64 {
-        let ends: Vec<u64> =
-            self.history.positions().iter().filter(|p| p.boot_id == self.boot).map(|p: &Position| p.end).collect();
+        let ends: Vec<u64> = self
+            .history
+            .positions()
+            .iter()
+            .filter(|p| p.boot_id == self.boot)
+            .map(|p: &Position| p.end)
+            .collect();
         let all = ends.len() >= usize::from(self.shards);
         if all { ends.into_iter().min().unwrap_or(self.floor).max(self.floor) } else { self.floor }
     }
@@ -209,7 +214,9 @@ impl HistoryThread {
         let tidied = self.history.retain(self.clock.wall_us(), trusted).and_then(|_| self.history.compact());
         match tidied {
             Ok(_) => self.alarms.clear("history-untidy"),
-            Err(error) => self.alarms.raise("history-untidy", format!("old history files were not removed or merged: {error}")),
+            Err(error) => self
+                .alarms
+                .raise("history-untidy", format!("old history files were not removed or merged: {error}")),
         }
         if let Err(error) = self.log.enforce_retention(self.clock.wall_us(), trusted) {
             self.alarms.raise("log-untidy", format!("old parts of the log were not removed: {error}"));

@@ -6,10 +6,12 @@ mod alarms;
 mod backup;
 mod boot;
 pub mod config;
+mod control;
 pub mod error;
 mod gateway;
 mod history_thread;
 pub mod log_view;
+mod observe;
 mod positions;
 mod process;
 mod replay;
@@ -26,11 +28,12 @@ pub use gateway::Gateway;
 pub use mohhos_decode::DeadLetter;
 pub use mohhos_history::{Cut, Filter};
 pub use mohhos_hub::{
-    Clock, Connection, Credential, Event, ManualClock, Message, Principal, PrincipalKind, Publication, SystemClock, Tap,
-    hash_password, hash_secret, properties, verify_password,
+    Clock, Connection, Credential, Event, ManualClock, Message, Principal, PrincipalKind, Publication,
+    SystemClock, Tap, hash_password, hash_secret, properties, verify_password,
 };
 pub use mohhos_mqtt::QoS;
 pub use mohhos_stream::RuleStats;
+pub use observe::Codes;
 pub use replay::Replayed;
 pub use results::RuleFailure;
 pub use stats::Stats;

@@ -100,7 +100,13 @@ impl Replay<'_> {
         self.history_positions.iter().any(|p| p.boot_id == boot && p.shard == shard && offset < p.end)
     }
 
-    fn message<'r>(&self, record: &RecordView<'r>, device: u32, device_id: &'r str, table: u32) -> Message<'r> {
+    fn message<'r>(
+        &self,
+        record: &RecordView<'r>,
+        device: u32,
+        device_id: &'r str,
+        table: u32,
+    ) -> Message<'r> {
         Message {
             payload: record.payload(),
             content_type: record.content_type(),
@@ -137,7 +143,8 @@ impl Replay<'_> {
         });
         let table = if table.is_empty() { 0 } else { self.dictionary.intern(table).unwrap_or(0) };
         let message = self.message(record, device, id, table);
-        let mut state = DeviceState { arrivals: Arrivals::after(record.wall_us() - 1), ..DeviceState::default() };
+        let mut state =
+            DeviceState { arrivals: Arrivals::after(record.wall_us() - 1), ..DeviceState::default() };
         let decoded =
             decoders.telemetry(&message, &mut state, &mut Resolver(self.dictionary), &mut run.builder);
         run.offsets.end = record.next_offset();
@@ -157,14 +164,14 @@ impl Replay<'_> {
         let mut rows = 0;
         for builder in builders {
             let schema = Arc::clone(builder.schema());
-            let covered =
-                self.positions.covers(record.boot_id(), record.shard(), schema.id, record.offset());
+            let covered = self.positions.covers(record.boot_id(), record.shard(), schema.id, record.offset());
             if covered || !mohhos_mqtt::topic::matches(&schema.filter, record.topic()) {
                 continue;
             }
             let id = device_of(record.topic());
             let message = self.message(record, self.devices.code(id).unwrap_or(0), id, 0);
-            let mut state = DeviceState { arrivals: Arrivals::after(record.wall_us() - 1), ..DeviceState::default() };
+            let mut state =
+                DeviceState { arrivals: Arrivals::after(record.wall_us() - 1), ..DeviceState::default() };
             if decoders.row(&message, &mut state, builder).is_err() || builder.rows() == 0 {
                 continue;
             }
@@ -196,7 +203,9 @@ fn telemetry_topic(topic: &str) -> Option<(&str, &str)> {
     let (device, rest) = topic.strip_prefix("devices/")?.split_once('/')?;
     match rest.strip_prefix("telemetry")? {
         "" => Some((device, "")),
-        table => table.strip_prefix('/').filter(|t| !t.is_empty() && !t.contains('/')).map(|table| (device, table)),
+        table => {
+            table.strip_prefix('/').filter(|t| !t.is_empty() && !t.contains('/')).map(|table| (device, table))
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use mohhos_mqtt::QoS;
 use mohhos_hub::{Clock, HubError, Publication, Publisher, properties};
+use mohhos_mqtt::QoS;
 use mohhos_stream::{AlertOut, CommandOut, MessageOut, Outputs};
 use parking_lot::Mutex;
 

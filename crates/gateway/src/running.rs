@@ -31,7 +31,8 @@ impl Running {
     pub fn stop(self, log: &Log) -> Result<(), GatewayError> {
         let hub = self.hub.stop().map_err(GatewayError::from);
         let (stream, history) = self.threads;
-        let stream = stream.join().map_err(|_| GatewayError::new("native-failed", "the stream thread has died"));
+        let stream =
+            stream.join().map_err(|_| GatewayError::new("native-failed", "the stream thread has died"));
         self.history.stop();
         let history = match history.join() {
             Ok(flushed) => flushed.map_err(GatewayError::from),

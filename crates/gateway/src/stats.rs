@@ -14,7 +14,13 @@ use crate::process::resident_bytes;
 pub type Stats = BTreeMap<&'static str, BTreeMap<&'static str, f64>>;
 
 /// What hub, log and history have counted.
-pub fn gather(hub: &Hub, log: &Log, history: &HistoryReader, rules: &[RuleStats], clock_synchronised: bool) -> Stats {
+pub fn gather(
+    hub: &Hub,
+    log: &Log,
+    history: &HistoryReader,
+    rules: &[RuleStats],
+    clock_synchronised: bool,
+) -> Stats {
     let hub_stats = hub.stats();
     let mut hub: BTreeMap<&'static str, f64> = BTreeMap::new();
     for (name, value) in hub_stats.shards.iter().flatten() {
@@ -68,5 +74,11 @@ pub fn gather(hub: &Hub, log: &Log, history: &HistoryReader, rules: &[RuleStats]
         ("resident_bytes", resident_bytes() as f64),
         ("clock_synchronised", f64::from(u8::from(clock_synchronised))),
     ]);
-    BTreeMap::from([("hub", hub), ("log", log), ("stream", stream), ("history", history), ("process", process)])
+    BTreeMap::from([
+        ("hub", hub),
+        ("log", log),
+        ("stream", stream),
+        ("history", history),
+        ("process", process),
+    ])
 }

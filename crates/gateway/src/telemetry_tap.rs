@@ -123,7 +123,10 @@ fn read(batch: &Batch, row: usize, devices: &Names, metrics: &Names) -> Option<T
         ts: batch.i64s(telemetry::TS)?[row],
         num: num.validity.is_valid(row).then(|| batch.f64s(telemetry::NUM).map(|v| v[row])).flatten(),
         text: string,
-        quality: quality::NAMES.get(usize::from(batch.bytes(telemetry::QUALITY)?[row])).copied().unwrap_or(""),
+        quality: quality::NAMES
+            .get(usize::from(batch.bytes(telemetry::QUALITY)?[row]))
+            .copied()
+            .unwrap_or(""),
         table: metrics.name(table).unwrap_or_else(|| Arc::from("")),
     })
 }
