@@ -169,7 +169,7 @@ def running(directory: Path, extra: str = "", **environment: str) -> Iterator[Ru
 
 
 def eventually(check: Any, within_s: float = 15, what: str = "it") -> Any:
-    """Asks until the answer is truthy; fails with the last answer. For other processes, which have no injected clock."""
+    """Asks until the answer is truthy; fails with the last answer. For other processes: no clock can be injected."""
     deadline = time.monotonic() + within_s
     answer = None
     while time.monotonic() < deadline:
