@@ -57,7 +57,7 @@ def test_kill_dash_nine_loses_and_doubles_nothing(native: ModuleType, tmp_path: 
             gateway.kill()
             gateway.start()
             assert numbers_of(gateway, "boiler") == list(range(round_ * 500 + 500))
-        # A later reading closes the windows before it; each has counted every reading once, however often all was killed.
+        # A later reading closes the windows before it; each has counted every reading once, whatever was killed.
         publish(gateway, "boiler", secret, range(2100, 2101))
         with gateway.client as api:
 
