@@ -20,7 +20,8 @@ setup: .make/native
 	@touch $@
 
 .make/native: .make/venv pyproject.toml $(RUST_SOURCES)
-	PATH="$(CURDIR)/$(BIN):$$PATH" VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/maturin develop --release --quiet
+	@echo "Building the native core; the first time takes some minutes."
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .make/dev: .make/native requirements/dev.txt scripts/apt-install
