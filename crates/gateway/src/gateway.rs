@@ -1,6 +1,6 @@
 //! The gateway: made, told what it must know, started, stopped.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,8 +35,10 @@ const MAX_METRICS: u32 = 1 << 20;
 /// The native gateway. All methods may be called from any thread.
 pub struct Gateway {
     pub(crate) config: Config,
-    /// Locked for this process until the gateway is dropped.
-    pub(crate) data_dir: DataDir,
+    /// The data directory.
+    pub(crate) path: PathBuf,
+    /// Keeps other gateways off it until this one is stopped.
+    lock: Mutex<Option<DataDir>>,
     boot: u32,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) log: Log,
@@ -121,7 +123,8 @@ impl Gateway {
             taps: Arc::default(),
             history: reader,
             config,
-            data_dir,
+            path: data_dir.path().to_owned(),
+            lock: Mutex::new(Some(data_dir)),
             boot,
             clock,
             log,
@@ -253,12 +256,14 @@ impl Gateway {
     /// Something did not end well; everything is ended all the same.
     pub fn stop(&self) -> Result<(), GatewayError> {
         let stage = std::mem::replace(&mut *self.stage.write(), Stage::Stopped);
-        match stage {
+        let ended = match stage {
             Stage::Running(running) => running.stop(&self.log),
             Stage::Prepared(_) | Stage::Stopped => {
                 self.log.close().map_err(|e| GatewayError::new("log-unwritable", e.to_string()))
             }
-        }
+        };
+        *self.lock.lock() = None;
+        ended
     }
 
     /// What recovering the log found.
@@ -267,8 +272,8 @@ impl Gateway {
     }
 
     /// The data directory.
-    pub fn data_dir(&self) -> PathBuf {
-        self.data_dir.path().to_owned()
+    pub fn data_dir(&self) -> &Path {
+        &self.path
     }
 
     pub(crate) fn with_hub<R>(

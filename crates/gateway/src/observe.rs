@@ -130,6 +130,6 @@ impl Gateway {
     pub fn backup(&self, target: &std::path::Path) -> Result<(), GatewayError> {
         self.history_flush()?;
         self.running(|parts| parts.hub.checkpoint())??;
-        backup::copy(self.data_dir.path(), &self.log, &self.history, target)
+        backup::copy(self.data_dir(), &self.log, &self.history, target)
     }
 }
