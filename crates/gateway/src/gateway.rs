@@ -162,7 +162,7 @@ impl Gateway {
                 format!("the rules' state was lost, they start without: {error}"),
             );
         }
-        let from_rules = saved.replay_from(u16::MAX);
+        let from_rules = saved.replay_from();
         let from_history = history_positions.iter().map(|p| p.end).min().unwrap_or(0);
         let mut replay = Replay {
             engine: &mut engine,
@@ -218,7 +218,7 @@ impl Gateway {
             fs: self.fs.clone(),
             clock: self.clock.clone(),
             alarms: self.alarms.clone(),
-            positions: Positions::new(self.boot, floor),
+            positions: Positions::new(self.boot, floor, shards),
             snapshot_interval: Duration::from_secs(self.config.stream.snapshot_interval_s),
         };
         let threads = (stream_thread.start()?, history_thread.start()?);

@@ -4,7 +4,7 @@
 //! position per table. A shard that has nothing more to hand on (a *mark*, see [`Positions::drained`]) moves all of its
 //! tables at once.
 //!
-//! Encoded, little-endian: boot (u32), floor (u64), number of entries (u32), then shard (u16), table (u32; all tables:
+//! Encoded, little-endian: boot (u32), floor (u64), shards (u16), number of entries (u32), then shard (u16), table (u32; all tables:
 //! `u32::MAX`), offset (u64) each.
 
 use mohhos_decode::{Batch, TableId};
@@ -17,13 +17,14 @@ const ALL_TABLES: u32 = u32::MAX;
 pub struct Positions {
     boot: u32,
     floor: u64,
+    shards: u16,
     ends: FxHashMap<(u16, TableId), u64>,
 }
 
 impl Positions {
-    /// At the start of a boot everything before `floor` is in: replayed, or in a snapshot.
-    pub fn new(boot: u32, floor: u64) -> Self {
-        Self { boot, floor, ends: FxHashMap::default() }
+    /// At the start of a boot with so many shards everything before `floor` is in: replayed, or in a snapshot.
+    pub fn new(boot: u32, floor: u64, shards: u16) -> Self {
+        Self { boot, floor, shards, ends: FxHashMap::default() }
     }
 
     /// A batch is in the state now.
@@ -57,16 +58,17 @@ impl Positions {
         end <= self.ends.get(&(shard, ALL_TABLES)).copied().unwrap_or(0).max(self.floor)
     }
 
-    /// The offset from which on a replay has to read: below it everything of all `shards` shards is in.
-    pub fn replay_from(&self, shards: u16) -> u64 {
+    /// The offset from which on a replay has to read: below it everything of all shards is in.
+    pub fn replay_from(&self) -> u64 {
         let of = |shard| self.ends.get(&(shard, ALL_TABLES)).copied().unwrap_or(0);
-        (0..shards).map(of).min().unwrap_or(0).max(self.floor)
+        (0..self.shards).map(of).min().unwrap_or(0).max(self.floor)
     }
 
     /// As bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.boot.to_le_bytes());
         out.extend_from_slice(&self.floor.to_le_bytes());
+        out.extend_from_slice(&self.shards.to_le_bytes());
         out.extend_from_slice(&(self.ends.len() as u32).to_le_bytes());
         for (&(shard, table), &end) in &self.ends {
             out.extend_from_slice(&shard.to_le_bytes());
@@ -79,8 +81,10 @@ impl Positions {
     pub fn decode(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let (boot, rest) = take::<4>(bytes)?;
         let (floor, rest) = take::<8>(rest)?;
+        let (shards, rest) = take::<2>(rest)?;
         let (count, mut rest) = take::<4>(rest)?;
-        let mut positions = Self::new(u32::from_le_bytes(boot), u64::from_le_bytes(floor));
+        let mut positions =
+            Self::new(u32::from_le_bytes(boot), u64::from_le_bytes(floor), u16::from_le_bytes(shards));
         for _ in 0..u32::from_le_bytes(count) {
             let (shard, after) = take::<2>(rest)?;
             let (table, after) = take::<4>(after)?;
@@ -111,21 +115,23 @@ mod tests {
 
     #[test]
     fn a_table_that_is_behind_another_is_replayed() {
-        let mut positions = Positions::new(7, 100);
+        let mut positions = Positions::new(7, 100, 1);
         positions.consumed(&batch(0, 0, 300));
         positions.consumed(&batch(0, 5, 200));
         assert!(positions.covers(7, 0, 0, 250) && !positions.covers(7, 0, 5, 250));
         assert!(!positions.covers(8, 0, 0, 250), "another boot");
         assert!(positions.covers(8, 3, 9, 99), "below the floor everything is in");
-        assert_eq!(positions.replay_from(1), 100);
+        assert_eq!(positions.replay_from(), 100);
         positions.drained(0, 280);
         assert!(positions.covers(7, 0, 5, 250));
-        assert_eq!((positions.replay_from(1), positions.replay_from(2)), (280, 100));
+        assert_eq!(positions.replay_from(), 280);
+        positions.shards = 2;
+        assert_eq!(positions.replay_from(), 100, "of the other shard nothing is known");
     }
 
     #[test]
     fn bytes_give_the_same_positions_and_short_ones_none() {
-        let mut positions = Positions::new(3, 9);
+        let mut positions = Positions::new(3, 9, 2);
         positions.consumed(&batch(1, 2, 44));
         positions.drained(0, 40);
         let mut bytes = Vec::new();

@@ -142,7 +142,7 @@ impl StreamThread {
             self.publish();
             if saved.elapsed() >= self.snapshot_interval {
                 saved = Instant::now();
-                self.save(sources.len());
+                self.save();
             }
             if !busy {
                 if sources.iter().all(|source| source.receiver.is_finished()) {
@@ -152,7 +152,7 @@ impl StreamThread {
             }
         }
         if !self.results.lost() {
-            self.save(sources.len());
+            self.save();
         }
     }
 
@@ -206,13 +206,13 @@ impl StreamThread {
     }
 
     /// Saves the rules' state, and lets the log go up to where a replay would start.
-    fn save(&mut self, shards: usize) {
+    fn save(&mut self) {
         let mut content = Vec::new();
         self.positions.encode(&mut content);
         content.extend_from_slice(&self.engine.snapshot());
         match write_atomic(&*self.fs, SNAPSHOT, SNAPSHOT_VERSION, &content) {
             Ok(()) => {
-                self.log.hold(HOLD, self.positions.replay_from(shards as u16));
+                self.log.hold(HOLD, self.positions.replay_from());
                 self.alarms.clear(ALARM);
             }
             Err(error) => self.alarms.raise(
