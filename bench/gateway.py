@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from bench.load import BenchError
 from bench.process import usage
 from bench.servers import Counted
 
-__all__ = ["Gateway", "QueryTable", "device_name", "gateway"]
+__all__ = ["Gateway", "QueryTable", "Settled", "device_name", "gateway"]
 
 BULK: Final = 5_000
 SETTLE_S: Final = 120.0
@@ -34,6 +34,22 @@ class QueryTable:
     columns: list[str]
     rows: list[list[Any]]
     truncated: bool
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Seconds from the end of a load until the rules had seen everything, and until the history had it."""
+
+    ruled_s: float
+    stored_s: float
+
+
+def _wait(count: Callable[[], int], wanted: int, who: str) -> None:
+    begin = time.monotonic()
+    while (found := count()) < wanted:
+        if time.monotonic() - begin > SETTLE_S:
+            raise BenchError(f"{wanted:,} readings were sent; {SETTLE_S:.0f} s later {who} {found:,}")
+        time.sleep(0.02)
 
 
 @dataclass
@@ -114,15 +130,17 @@ class Gateway:
         hub = self.stats()["hub"]
         return Counted(int(hub["messages_in"]), int(hub["receives"]))
 
-    def settle(self, readings: int) -> float:
-        """Waits until the rules have seen all readings; how long that took, in seconds."""
+    def settle(self, readings: int) -> Settled:
+        """Waits until the rules have seen all readings, then until the history has them."""
         start = time.monotonic()
-        while time.monotonic() - start < SETTLE_S:
-            if all(rule["rows_in"] >= readings for rule in self.rules().values()):
-                return time.monotonic() - start
-            time.sleep(0.02)
-        seen = {name: rule["rows_in"] for name, rule in self.rules().items()}
-        raise BenchError(f"{readings:,} readings were sent, after {SETTLE_S:.0f} s the rules have seen {seen}")
+        _wait(lambda: min(rule["rows_in"] for rule in self.rules().values()), readings, "the rules have seen")
+        ruled_s = time.monotonic() - start
+        _wait(self._stored, readings, "the history has")
+        return Settled(ruled_s, time.monotonic() - start)
+
+    def _stored(self) -> int:
+        history = self.stats()["history"]
+        return int(history["rows"] + history["tail_rows"])
 
     def rest(self, within_s: float = 60) -> float:
         """Waits until it has put away what it took (less than a tenth of a core busy); how long that took."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bench.gateway import Gateway
+from bench.gateway import Gateway, Settled
 from bench.load import load
 from bench.options import Case
 from bench.process import usage
@@ -34,7 +34,7 @@ class Measurement:
     resident_start: int
     resident_end: int
     children_resident_end: int
-    settle_s: float | None
+    settled: Settled | None
     delivered: int | None
 
 
@@ -75,7 +75,7 @@ def measure(server: Server, case: Case, seconds: float, work: Path) -> tuple[Mea
         sender.expect("open")
         before = usage(server.pid)
         report = sender.report(within_s=seconds + 180)
-        settle_s = server.settle(report["sent"] * READINGS) if isinstance(server, Gateway) else None
+        settled = server.settle(report["sent"] * READINGS) if isinstance(server, Gateway) else None
         after = usage(server.pid)
         received = receiver.report(within_s=60) if receiver is not None else None
     counted = server.counted()
@@ -90,7 +90,7 @@ def measure(server: Server, case: Case, seconds: float, work: Path) -> tuple[Mea
         resident_start=before.resident,
         resident_end=after.resident,
         children_resident_end=after.children_resident,
-        settle_s=settle_s,
+        settled=settled,
         delivered=received["received"] if received else None,
     )
     lines = (line.split(",") for line in counts.read_text().splitlines())

@@ -53,7 +53,7 @@ def verify(gateway: Gateway, case: Case, sent: Sent, filter_rule: str, ordered: 
         gateway.allow_long_queries()
         stored, wrong = _per_device(gateway, case, sent)
         checked = _spread([device for device, messages in sorted(sent.per_device.items()) if messages], ordered)
-    out_of_order = [f"{device}: {why}" for device in checked if (why := _disorder(gateway, case, device)) is not None]
+    out_of_order = [f"{device}: {why}" for device in checked if (why := _disorder(gateway, case, device, sent))]
     return Verification(
         sent=sent.messages,
         taken=taken,
@@ -106,15 +106,16 @@ def _spread(devices: list[str], count: int) -> list[str]:
     return devices[::step][:count]
 
 
-def _disorder(gateway: Gateway, case: Case, device: str) -> str | None:
+def _disorder(gateway: Gateway, case: Case, device: str, sent: Sent) -> str | None:
     """Where the nth stored message by time is not the nth that was sent: its topic and sequence number say so."""
-    last_us = 0
+    last_us, n = 0, -1
     for n, row in enumerate(_rows(gateway, device)):
         table, sequence = f"t{n % case.topics}", FIRST_SEQUENCE + n // case.topics
         if row["table"] != table or row["num"] != sequence or row["ts"] <= last_us:
             return f"row {n} is {row['table']} {row['num']:.0f} at {row['ts']}, not {table} {sequence} after {last_us}"
         last_us = row["ts"]
-    return None
+    messages = sent.per_device[device]
+    return f"{n + 1} rows instead of {messages}" if n + 1 != messages else None
 
 
 def _rows(gateway: Gateway, device: str) -> Iterator[dict[str, Any]]:
