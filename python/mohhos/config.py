@@ -77,7 +77,12 @@ class ApiSection:
 class LimitsSection:
     """Bounds, so that no client can take what others need."""
 
-    max_connections: int = key(100_000, "Connections at once.", low=1, high=10_000_000)
+    max_connections: int = key(
+        30_000,
+        "Connections at once. There are as many shards as these need open files, at least one per core.",
+        low=1,
+        high=10_000_000,
+    )
     max_packet: int = key(
         "1 MiB", "The largest MQTT packet.", kind="size", low="1 KiB", high="256 MiB", native="max_packet_bytes"
     )

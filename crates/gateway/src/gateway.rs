@@ -188,7 +188,7 @@ impl Gateway {
         let shards = receivers.len() as u16;
         let feed = Arc::new(HistoryFeed::default());
         let signal = receivers.first().map_or_else(Arc::default, mohhos_hub::BatchReceiver::signal);
-        let (access, jobs) = EngineAccess::new(signal.clone());
+        let (access, requests) = EngineAccess::new(signal.clone());
         let history_thread = HistoryThread {
             history,
             feed: feed.clone(),
@@ -207,7 +207,7 @@ impl Gateway {
             engine,
             results,
             receivers,
-            jobs,
+            requests,
             signal,
             publisher: hub.publisher(),
             history: feed.clone(),

@@ -22,7 +22,12 @@ const MAX_WAITING_ROWS: usize = 4_000_000;
 /// The tail may be larger than what is flushed at once by this factor, while the disk takes nothing.
 const MAX_TAIL_FLUSHES: usize = 4;
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
+/// How long to wait when the disk takes nothing.
 const TICK: Duration = Duration::from_secs(1);
+/// How often the thread looks for batches by itself.
+const LOOK: Duration = Duration::from_millis(50);
+/// With as many rows waiting it is woken.
+const WAKING_ROWS: usize = 262_144;
 const HOLD: &str = "history";
 const ALARM: &str = "history-stalled";
 
@@ -31,6 +36,8 @@ enum Job {
     /// Everything of the shard below the offset was given.
     Drained(u16, u64),
     Flush(SyncSender<Result<(), String>>),
+    /// Answer when everything before it is in the tail.
+    Tell(SyncSender<()>),
     Stop,
 }
 
@@ -51,13 +58,22 @@ pub struct HistoryFeed {
 impl HistoryFeed {
     fn send(&self, job: Job) {
         let rows = if let Job::Batch(batch) = &job { batch.rows } else { 0 };
+        // The thread looks by itself often enough; only who waits for it wakes it.
+        let urgent = !matches!(job, Job::Batch(_) | Job::Drained(..));
         let mut queue = self.queue.lock();
         while rows > 0 && queue.rows >= MAX_WAITING_ROWS {
             self.room.wait(&mut queue);
         }
         queue.rows += rows;
         queue.jobs.push_back(job);
-        self.arrived.notify_one();
+        if urgent || queue.rows >= WAKING_ROWS {
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Answers when everything that was given before is in the tail.
+    pub fn tell(&self, reply: SyncSender<()>) {
+        self.send(Job::Tell(reply));
     }
 
     /// Gives a batch of `telemetry`; waits while too much waits already.
@@ -135,7 +151,7 @@ impl HistoryThread {
     fn run(mut self) -> Result<(), HistoryError> {
         let mut retention = Instant::now();
         loop {
-            for job in self.feed.take(TICK) {
+            for job in self.feed.take(LOOK) {
                 match job {
                     Job::Batch(batch) => {
                         self.history.push(&batch, self.now_us())?;
@@ -145,6 +161,9 @@ impl HistoryThread {
                     Job::Drained(shard, end) => self.drained(shard, end)?,
                     Job::Flush(reply) => {
                         let _ = reply.send(self.flush().map_err(|e| e.to_string()));
+                    }
+                    Job::Tell(reply) => {
+                        let _ = reply.send(());
                     }
                     Job::Stop => return self.flush(),
                 }

@@ -16,6 +16,9 @@ use crate::log_view::{self, LogMessage};
 use crate::results::RuleFailure;
 use crate::stats::{self, Stats};
 
+/// How long a cut waits for what is on its way; a stalled history then answers with what it has.
+const CAUGHT_WITHIN: Duration = Duration::from_secs(2);
+
 /// Codes and the names they stand for.
 pub type Codes = Vec<(u32, Arc<str>)>;
 
@@ -49,6 +52,11 @@ impl Gateway {
         from_us: i64,
         to_us: i64,
     ) -> Result<Cut, GatewayError> {
+        // Who was acknowledged sees it: what is committed may still be on its way into the tail.
+        let committed = self.log.committed();
+        if let Ok(engine) = self.running(|parts| parts.engine.clone()) {
+            engine.wait_caught(committed, CAUGHT_WITHIN);
+        }
         // Code 0 is nobody's: a list of unknown names must not mean all.
         let codes =
             |names: &[String], known: &Names| names.iter().map(|n| known.code(n).unwrap_or(0)).collect();

@@ -1,7 +1,7 @@
 //! The stream thread: takes batches from the shards, runs the rules, publishes their results, hands the batch on.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -30,20 +30,33 @@ const IDLE: Duration = Duration::from_millis(500);
 /// The wait while the hub does not take results.
 const HUB_FULL: Duration = Duration::from_micros(500);
 
-type Job = Box<dyn FnOnce(&mut Engine, &mut dyn Outputs) + Send>;
+/// After a turn with few rows more may gather: a wake-up per message costs more than the message.
+const NAP: Duration = Duration::from_micros(200);
+/// As many rows in a turn are no few.
+const NAP_ROWS: usize = 4096;
+
+type Work = Box<dyn FnOnce(&mut Engine, &mut dyn Outputs) + Send>;
+
+/// What others ask of the thread.
+pub enum Request {
+    /// Work on the engine, between two batches.
+    Engine(Work),
+    /// Tell when everything of the log below the offset has gone through the rules and into the history's tail.
+    Caught(u64, SyncSender<()>),
+}
 
 /// Lets others work on the engine between two batches.
 #[derive(Clone)]
 pub struct EngineAccess {
-    jobs: Sender<Job>,
+    requests: Sender<Request>,
     signal: Arc<Signal>,
 }
 
 impl EngineAccess {
-    /// The access, and where the jobs come out.
-    pub fn new(signal: Arc<Signal>) -> (Self, Receiver<Job>) {
-        let (jobs, receiver) = channel();
-        (Self { jobs, signal }, receiver)
+    /// The access, and where the requests come out.
+    pub fn new(signal: Arc<Signal>) -> (Self, Receiver<Request>) {
+        let (requests, receiver) = channel();
+        (Self { requests, signal }, receiver)
     }
 
     /// Runs the work on the stream thread and gives its answer.
@@ -55,12 +68,23 @@ impl EngineAccess {
         work: impl FnOnce(&mut Engine, &mut dyn Outputs) -> R + Send + 'static,
     ) -> Result<R, GatewayError> {
         let (reply, answer) = sync_channel(1);
-        let job: Job = Box::new(move |engine, outputs| {
+        let request = Request::Engine(Box::new(move |engine, outputs| {
             let _ = reply.send(work(engine, outputs));
-        });
-        self.jobs.send(job).map_err(|_| GatewayError::not_running())?;
+        }));
+        self.requests.send(request).map_err(|_| GatewayError::not_running())?;
         self.signal.raise();
         answer.recv().map_err(|_| GatewayError::not_running())
+    }
+
+    /// Waits until everything of the log below the offset has gone through the rules and is in the history's tail;
+    /// false if that takes longer.
+    pub fn wait_caught(&self, offset: u64, timeout: Duration) -> bool {
+        let (reply, answer) = sync_channel(1);
+        if self.requests.send(Request::Caught(offset, reply)).is_err() {
+            return false;
+        }
+        self.signal.raise();
+        answer.recv_timeout(timeout).is_ok()
     }
 }
 
@@ -84,8 +108,8 @@ pub struct StreamThread {
     pub results: Results,
     /// The rings of the shards.
     pub receivers: Vec<BatchReceiver>,
-    /// What others want of the engine.
-    pub jobs: Receiver<Job>,
+    /// What others ask.
+    pub requests: Receiver<Request>,
     /// Wakes the thread.
     pub signal: Arc<Signal>,
     /// Where results go.
@@ -126,15 +150,23 @@ impl StreamThread {
         let mut sources: Vec<Source> =
             receivers.into_iter().map(|receiver| Source { receiver, taken: 0, mark: None }).collect();
         let mut saved = Instant::now();
+        let mut waiting = Vec::new();
         loop {
             let mut busy = false;
-            while let Ok(job) = self.jobs.try_recv() {
-                job(&mut self.engine, &mut self.results);
+            while let Ok(request) = self.requests.try_recv() {
+                match request {
+                    Request::Engine(work) => work(&mut self.engine, &mut self.results),
+                    Request::Caught(offset, reply) => waiting.push((offset, reply)),
+                }
                 busy = true;
             }
+            let mut rows = 0;
             for source in &mut sources {
-                busy |= self.turn(source);
+                let (batches, taken) = self.turn(source);
+                busy |= batches > 0;
+                rows += taken;
             }
+            self.tell_caught(&mut waiting);
             let timer = self.time_left();
             if timer.is_zero() {
                 self.engine.on_timer(self.clock.wall_us(), &mut self.results);
@@ -148,7 +180,10 @@ impl StreamThread {
                 if sources.iter().all(|source| source.receiver.is_finished()) {
                     break;
                 }
-                self.signal.wait(timer.clamp(Duration::from_millis(1), IDLE));
+                let idle = if waiting.is_empty() { IDLE } else { Duration::from_millis(1) };
+                self.signal.wait(timer.clamp(Duration::from_millis(1), idle));
+            } else if rows < NAP_ROWS {
+                std::thread::sleep(NAP);
             }
         }
         if !self.results.lost() {
@@ -156,12 +191,21 @@ impl StreamThread {
         }
     }
 
-    /// Takes some batches of one shard; false if there were none.
-    fn turn(&mut self, source: &mut Source) -> bool {
-        let mut taken = 0;
+    /// Answers those who wait for what is in the history's tail now.
+    fn tell_caught(&self, waiting: &mut Vec<(u64, SyncSender<()>)>) {
+        let caught = self.positions.replay_from();
+        for (_, reply) in waiting.extract_if(.., |(offset, _)| *offset <= caught) {
+            self.history.tell(reply);
+        }
+    }
+
+    /// Takes some batches of one shard; how many, and their rows.
+    fn turn(&mut self, source: &mut Source) -> (usize, usize) {
+        let (mut taken, mut rows) = (0, 0);
         while taken < TURN
             && let Some(batch) = source.receiver.pop()
         {
+            rows += batch.rows;
             self.take(batch);
             taken += 1;
         }
@@ -177,7 +221,7 @@ impl StreamThread {
         {
             source.mark = Some(Mark { batches, end });
         }
-        taken > 0
+        (taken, rows)
     }
 
     fn take(&mut self, batch: Batch) {

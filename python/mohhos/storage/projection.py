@@ -27,6 +27,10 @@ __all__ = ["Effect", "Projection", "apply"]
 BATCH: Final = 2_000
 WAIT_MS: Final = 500
 RETRY_S: Final = 1.0
+PACE_S: Final = 0.02
+"""Between two looks at the log, so that a busy log is looked through in larger pieces."""
+STORED_EVERY: Final = 16 << 20
+"""Bytes of the log without anything of interest after which the position is stored all the same."""
 BEHIND: Final = "projection-behind"
 _log = logging.getLogger(__name__)
 
@@ -96,6 +100,7 @@ class Projection:
         self._prefixes = sorted({prefix for effect in effects for prefix in effect.prefixes})
         self._broadcast = broadcast
         self._applied = 0
+        self._stored = 0
         self._moved = asyncio.Condition()
 
     @property
@@ -105,7 +110,7 @@ class Projection:
 
     async def hold(self, gateway: "Gateway") -> None:
         """Tells the log what is still needed; before the gateway starts, so that nothing is trimmed meanwhile."""
-        self._applied = await self._database.read(lambda c: position(c, self.name))
+        self._applied = self._stored = await self._database.read(lambda c: position(c, self.name))
         await native.call(gateway.hold_log, self.name, self._applied)
 
     async def run(self, gateway: "Gateway", pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
@@ -114,6 +119,7 @@ class Projection:
         while True:
             try:
                 await self._step(gateway)
+                await pause(PACE_S)
             except Exception as error:
                 self._failing(error)
                 await pause(RETRY_S)
@@ -131,8 +137,12 @@ class Projection:
         if following == self._applied:
             await native.call(gateway.wait_log, self._applied, WAIT_MS)
             return
-        notices = await self._database.write(lambda c: apply(c, self.name, self._effects, records, following))
-        await native.call(gateway.hold_log, self.name, following)
+        notices: list[Notice] = []
+        # A position that moved past telemetry alone costs no synced write each time: a restart scans that again.
+        if records or following - self._stored > STORED_EVERY:
+            notices = await self._database.write(lambda c: apply(c, self.name, self._effects, records, following))
+            await native.call(gateway.hold_log, self.name, following)
+            self._stored = following
         async with self._moved:
             self._applied = following
             self._moved.notify_all()

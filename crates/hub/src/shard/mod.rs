@@ -59,6 +59,10 @@ const BUFFER: usize = 256 * 1024;
 const NAP_READY: usize = 16;
 /// Fewer bytes than this per read are few.
 const NAP_BYTES: usize = 1024;
+/// After so many rounds that came quickly one after the other, a nap too.
+const NAP_ROUNDS: u32 = 8;
+/// Rounds closer than this are quick.
+const NAP_GAP_US: u64 = 1000;
 /// How long the nap is.
 const NAP: Duration = Duration::from_micros(250);
 /// How long to wait when something could not be done and nobody may tell that it can be now.
@@ -151,6 +155,9 @@ pub struct Shard {
     paused_ms: Option<u64>,
     /// How far the log was committed when it was last looked at.
     committed: u64,
+    /// Rounds that came quickly one after the other, and when the last ended.
+    quick_rounds: u32,
+    round_ended_us: u64,
     stopping: bool,
 }
 
@@ -228,6 +235,8 @@ impl Shard {
             blocked: None,
             paused_ms: None,
             committed: 0,
+            quick_rounds: 0,
+            round_ended_us: 0,
             stopping: false,
         };
         shard.refresh_time();

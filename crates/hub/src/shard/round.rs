@@ -10,7 +10,7 @@ use super::intake::{SEEN_US, Staged};
 use super::links::Cross;
 use super::plain::Plain;
 use super::timers::Timer;
-use super::{NAP, NAP_BYTES, NAP_READY, RETRY_MS, Shard, Token};
+use super::{NAP, NAP_BYTES, NAP_GAP_US, NAP_READY, NAP_ROUNDS, RETRY_MS, Shard, Token};
 use crate::event::Event;
 use crate::sys::socket;
 
@@ -53,7 +53,8 @@ impl Shard {
             self.tell_statuses();
             self.finish_round();
             self.contribute();
-            if events >= NAP_READY
+            let pace = self.pace(events);
+            if (events >= NAP_READY || pace >= NAP_ROUNDS)
                 && bytes < events * NAP_BYTES
                 && self.ready.is_empty()
                 && !self.is_congested()
@@ -62,6 +63,16 @@ impl Shard {
                 std::thread::sleep(NAP);
             }
         }
+    }
+
+    /// How many rounds with events have come quickly, one after the other: few bytes each, often, cost more in rounds,
+    /// batches and wake-ups than in messages.
+    fn pace(&mut self, events: usize) -> u32 {
+        let now_us = self.intake.shared.clock.mono_us();
+        let quick = events > 0 && now_us.saturating_sub(self.round_ended_us) < NAP_GAP_US;
+        self.quick_rounds = if quick { self.quick_rounds.saturating_add(1) } else { 0 };
+        self.round_ended_us = now_us;
+        self.quick_rounds
     }
 
     /// How long to wait for events.
