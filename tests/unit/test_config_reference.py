@@ -11,6 +11,6 @@ def test_the_page_of_the_configuration_is_what_the_program_would_write_now() -> 
 
 def test_the_page_names_every_key_with_its_meaning() -> None:
     page = render()
-    assert "| `max_connections` | number | `100000` |" in page
+    assert "| `max_connections` | number | `30000` |" in page
     assert "| `anonymous_role` | text |" in page
     assert "| **live** |" in page
