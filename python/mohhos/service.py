@@ -9,9 +9,9 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from mohhos.api import Services, create_app
 from mohhos.api.server import listen, serve
@@ -37,7 +37,7 @@ async def run(
     config: Config,
     reread: Callable[[], Config],
     bind: str | None = None,
-    beside: Callable[[GatewayApp, str], Awaitable[None]] | None = None,
+    beside: Callable[[GatewayApp, str], Coroutine[Any, Any, None]] | None = None,
     out: TextIO = sys.stdout,
 ) -> None:
     """Runs a gateway until SIGINT or SIGTERM; `beside` runs next to it with the gateway and its API address.
@@ -56,8 +56,7 @@ async def run(
             path = _write_endpoints(app, url)
             _tell(app, url, out)
             try:
-                async with _beside(app, url, beside):
-                    await stop.wait()
+                await _until(stop, None if beside is None else beside(app, url))
             finally:
                 path.unlink(missing_ok=True)
                 _log.info("stopping")
@@ -89,27 +88,26 @@ def services(app: GatewayApp) -> Services:
     )
 
 
-@contextlib.asynccontextmanager
-async def _beside(
-    app: GatewayApp, url: str, work: Callable[[GatewayApp, str], Awaitable[None]] | None
-) -> AsyncIterator[None]:
-    if work is None:
-        yield
-        return
-    task = asyncio.ensure_future(work(app, url))
+async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None] | None) -> None:
+    """Waits for the end; `work` runs meanwhile, and its failure is the end too."""
+    ending = asyncio.create_task(stop.wait())
+    tasks: list[asyncio.Task[Any]] = [ending] if work is None else [ending, asyncio.create_task(work)]
     try:
-        yield
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _set_up_logging(config: Config) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines())
     logging.basicConfig(level=config.gateway.log_level.upper(), handlers=[handler], force=True)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    for chatty in ("uvicorn", "httpx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def _reload(app: GatewayApp, reread: Callable[[], Config]) -> None:

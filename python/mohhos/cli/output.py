@@ -27,7 +27,8 @@ _STYLES: Final = {
     "warning": "yellow",
 }
 
-console = Console(highlight=False, soft_wrap=True)
+#: What is piped is for programs: its lines are not folded.
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 500)
 _errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 format_option = click.option(

@@ -42,14 +42,14 @@ class Behaviour(ABC):
     device: str
     seed: int
     faults: Sequence[Fault] = ()
-    random: random.Random = field(init=False)
+    chance: random.Random = field(init=False)
     last_s: float | None = field(default=None, init=False)
 
     kind: ClassVar[str]
     model: ClassVar[str]
 
     def __post_init__(self) -> None:
-        self.random = random.Random(f"{self.seed}/{self.device}")
+        self.chance = random.Random(f"{self.seed}/{self.device}")
         self.prepare()
 
     @abstractmethod
@@ -83,10 +83,10 @@ class Pump(Behaviour):
     model = "WP-40"
 
     def prepare(self) -> None:
-        self._load = Walk(self.random, 0.08, 600)
-        self._jitter = Walk(self.random, 0.01, 5)
-        self._wear = self.random.uniform(0.0, 0.15)
-        self._hours = self.random.uniform(100, 20_000)
+        self._load = Walk(self.chance, 0.08, 600)
+        self._jitter = Walk(self.chance, 0.01, 5)
+        self._wear = self.chance.uniform(0.0, 0.15)
+        self._hours = self.chance.uniform(100, 20_000)
         self._running = True
 
     def measure(self, t_s: float, dt_s: float) -> dict[str, float | str | bool]:
@@ -120,11 +120,11 @@ class AirQualityStation(Behaviour):
     model = "AQ-7"
 
     def prepare(self) -> None:
-        self._traffic = Walk(self.random, 0.2, 3600)
-        self._weather = Walk(self.random, 1.0, 6 * 3600)
-        self._drift = self.random.uniform(-1e-7, 1e-7)
+        self._traffic = Walk(self.chance, 0.2, 3600)
+        self._weather = Walk(self.chance, 1.0, 6 * 3600)
+        self._drift = self.chance.uniform(-1e-7, 1e-7)
         self._started_s: float | None = None
-        self._battery = self.random.uniform(60, 100)
+        self._battery = self.chance.uniform(60, 100)
 
     def measure(self, t_s: float, dt_s: float) -> dict[str, float | str | bool]:
         if self._started_s is None:
@@ -153,8 +153,8 @@ class StreetLight(Behaviour):
     model = "SL-LED-90"
 
     def prepare(self) -> None:
-        self._mains = Walk(self.random, 1.5, 300)
-        self._energy = self.random.uniform(0, 4000)
+        self._mains = Walk(self.chance, 1.5, 300)
+        self._energy = self.chance.uniform(0, 4000)
         self._level: float | None = None
 
     def measure(self, t_s: float, dt_s: float) -> dict[str, float | str | bool]:
@@ -164,11 +164,11 @@ class StreetLight(Behaviour):
         level = scheduled if self._level is None else self._level
         burning = level > 0 and not self.fault("lamp", t_s)
         flicker = self.fault("flicker", t_s)
-        power = (90 * level / 100 if burning else 0.6) * (1 - flicker * self.random.random())
+        power = (90 * level / 100 if burning else 0.6) * (1 - flicker * self.chance.random())
         self._energy += power * dt_s / 3_600_000
         return {
             "level": level,
-            "power": round(power + self.random.gauss(0, 0.05), 2),
+            "power": round(power + self.chance.gauss(0, 0.05), 2),
             "voltage": round(230 + self._mains.step(dt_s), 1),
             "energy": round(self._energy, 4),
             "lux": round(max(0.0, (0 if dark else 8000 * daily(t_s, 13)) + (25 if burning else 0)), 1),

@@ -75,10 +75,10 @@ def _member(
         "id": device,
         "type": kind,
         "model": behaviour.model,
-        "firmware": behaviour.random.choice(("1.4.2", "1.5.0")),
+        "firmware": behaviour.chance.choice(("1.4.2", "1.5.0")),
         "location": {
-            "lat": round(lat + behaviour.random.gauss(0, 0.008), 5),
-            "lon": round(lon + behaviour.random.gauss(0, 0.012), 5),
+            "lat": round(lat + behaviour.chance.gauss(0, 0.008), 5),
+            "lon": round(lon + behaviour.chance.gauss(0, 0.012), 5),
             "site": site,
         },
         "labels": {"simulated": "yes"},
