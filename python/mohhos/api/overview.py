@@ -49,8 +49,8 @@ async def overview(services: ServicesOf, _: Read) -> dict[str, Any]:
             **{status.value: summary.by_status.get(status.value, 0) for status in DeviceStatus},
             "by_type": summary.by_type,
             "by_site": [
-                {"site": site, "total": total, "offline": summary.offline_by_site.get(site, 0)}
-                for site, total in sorted(summary.by_site.items())
+                {"site": s.name, "total": s.total, "offline": s.offline, "lat": s.lat, "lon": s.lon}
+                for s in summary.sites
             ],
             "offline_devices": [device_view(d) for d in offline.items],
         },

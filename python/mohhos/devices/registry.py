@@ -45,8 +45,7 @@ class DeviceSummary:
     total: int
     by_status: dict[str, int]
     by_type: dict[str, int]
-    by_site: dict[str, int]
-    offline_by_site: dict[str, int]
+    sites: list[rows.Site]
 
 
 class DeviceRegistry:
@@ -79,8 +78,7 @@ class DeviceRegistry:
                 total=sum(by_status.values()),
                 by_status=by_status,
                 by_type=rows.counts(connection, rows.EVERYTHING, "type"),
-                by_site=rows.counts(connection, rows.EVERYTHING, "site"),
-                offline_by_site=rows.counts(connection, rows.OFFLINE, "site"),
+                sites=rows.sites(connection),
             )
 
         return await self._database.read(count)

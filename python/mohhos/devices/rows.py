@@ -11,8 +11,8 @@ from mohhos.model import Device, DeviceStatus, Location, NewDevice, Page
 from mohhos.storage import cursors
 
 __all__ = [
-    "OFFLINE",
     "DeviceQuery",
+    "Site",
     "children",
     "codes",
     "counts",
@@ -42,7 +42,6 @@ class DeviceQuery:
 
 
 EVERYTHING: Final = DeviceQuery()
-OFFLINE: Final = DeviceQuery(status=DeviceStatus.OFFLINE)
 
 
 def _device(row: Sequence[Any]) -> Device:
@@ -170,11 +169,30 @@ def page(connection: sqlite3.Connection, query: DeviceQuery, cursor: str | None,
 
 
 def counts(connection: sqlite3.Connection, query: DeviceQuery, by: str) -> dict[str, int]:
-    """How many devices per value of a column: "type", "status" or "site"."""
-    assert by in {"type", "status", "site"}
+    """How many devices per value of a column: "type" or "status"."""
+    assert by in {"type", "status"}
     clauses, values = _conditions(query)
     where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
     return dict(connection.execute(f"SELECT {by}, count(*) FROM devices {where} GROUP BY {by}", values).fetchall())
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The devices of one place; `lat` and `lon` are the mean of those that have a position, None if none has."""
+
+    name: str
+    total: int
+    offline: int
+    lat: float | None
+    lon: float | None
+
+
+def sites(connection: sqlite3.Connection) -> list[Site]:
+    """All sites by name."""
+    rows = connection.execute(
+        "SELECT site, count(*), sum(status = 'offline'), avg(lat), avg(lon) FROM devices GROUP BY site ORDER BY site"
+    )
+    return [Site(*row) for row in rows]
 
 
 def codes(connection: sqlite3.Connection) -> list[tuple[str, int]]:

@@ -66,12 +66,12 @@ export function usePages(path, keys) {
 const COLOURS = ["#0f8f78", "#3b6fd4", "#c26b00", "#a83279", "#6b7f00", "#8a4fd0", "#c0262d", "#4a6272"];
 
 // Lines over time. `data` is uPlot's: [seconds, values of the first, …].
-export function Chart({ data, names, height = 220 }) {
+export function Chart({ data, names, colour = 0, height = 220 }) {
   const place = useRef(null);
   const plot = useRef(null);
   useEffect(() => {
-    const series = [{}, ...names.map((label, i) => ({
-      label, stroke: COLOURS[i % COLOURS.length], width: 1.5, points: { show: false },
+    const series = [{ label: t("time") }, ...names.map((label, i) => ({
+      label, stroke: COLOURS[(colour + i) % COLOURS.length], width: 1.5, points: { show: false },
     }))];
     const axis = { stroke: getComputedStyle(document.body).color, grid: { stroke: "#8884" }, ticks: { stroke: "#8884" } };
     plot.current = new window.uPlot(

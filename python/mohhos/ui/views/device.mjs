@@ -6,7 +6,7 @@ import { number, t, time } from "../i18n.mjs";
 import { Chart, ProblemBox, Tag, useData } from "../parts.mjs";
 
 const WINDOW_S = 900;
-const MAX_LINES = 8;
+const MAX_LINES = 12;
 const MAX_POINTS = 2000;
 
 // Points by metric: the history of the last minutes, then what comes live.
@@ -36,22 +36,12 @@ function useSeries(id) {
     return () => { end(); clearTimeout(timer); };
   }, [id]);
   return useMemo(() => {
-    const names = [...series.current.keys()].sort();
     const since = Date.now() / 1000 - WINDOW_S;
-    const times = new Set();
-    for (const name of names) {
+    return [...series.current.keys()].sort().map((name) => {
       const kept = series.current.get(name).filter(([s]) => s >= since).sort((a, b) => a[0] - b[0]).slice(-MAX_POINTS);
       series.current.set(name, kept);
-      kept.forEach(([s]) => times.add(s));
-    }
-    const axis = [...times].sort((a, b) => a - b);
-    const at = new Map(axis.map((s, i) => [s, i]));
-    const columns = names.map((name) => {
-      const column = new Array(axis.length).fill(undefined);
-      for (const [s, value] of series.current.get(name)) column[at.get(s)] = value;
-      return column;
+      return { name, data: [kept.map(([s]) => s), kept.map(([, value]) => value)] };
     });
-    return { names, data: [axis, ...columns] };
   }, [shown]);
 }
 
@@ -85,7 +75,7 @@ export function Device({ id }) {
   const [device, problem] = useData(() => get(path), 5, [id]);
   const [latest] = useData(() => get(`${path}/latest`), 3, [id]);
   const [link] = useData(() => get(`${path}/connection`), 3, [id]);
-  const { names, data } = useSeries(id);
+  const charts = useSeries(id);
   if (!device) return html`<${ProblemBox} problem=${problem} />`;
   const facts = [
     ["type", device.type], ["model", device.model], ["firmware", device.firmware], ["site", device.location.site],
@@ -98,7 +88,8 @@ export function Device({ id }) {
   return html`<div class="row"><a href="#/devices">← ${t("devices")}</a><h1>${device.id}</h1><${Tag} value=${device.status} /></div>
     <${ProblemBox} problem=${problem} />
     <section><h2>${t("live")} <span class="soft">(${t("history")})</span></h2>
-      ${names.length > 0 ? html`<${Chart} data=${data} names=${names} height=${280} />` : html`<p class="soft">${t("nothing")}</p>`}</section>
+      ${charts.length > 0 ? html`<div class="charts">${charts.map((c, i) => html`<${Chart} key=${c.name} data=${c.data} names=${[c.name]} colour=${i} height=${150} />`)}</div>`
+        : html`<p class="soft">${t("nothing")}</p>`}</section>
     <div class="grid">
       <section><h2>${t("latest")}</h2>${latest?.items.length > 0 ? html`<table><thead><tr><th>${t("metric")}</th><th>${t("value")}</th><th>${t("quality")}</th><th>${t("time")}</th></tr></thead>
         <tbody>${latest.items.map((r) => html`<tr key=${r.metric}><td>${r.metric}</td><td>${r.text ?? number(r.num, 4)}</td><td>${r.quality}</td><td>${time(r.time)}</td></tr>`)}</tbody></table>`
