@@ -112,22 +112,14 @@ fn receive(
     Ok(())
 }
 
-/// The ten digits after `BASE`'s leading one, wherever the command carries them.
+/// The time behind `"due":`, which starts with `BASE`'s leading one.
 fn due_time(payload: &[u8]) -> Option<u64> {
-    let mut run = 0u64;
-    let mut length = 0;
-    for byte in payload.iter().chain(b" ") {
-        if byte.is_ascii_digit() {
-            run = run.saturating_mul(10).saturating_add(u64::from(byte - b'0'));
-            length += 1;
-        } else {
-            if length == 10 && run / BASE == 1 {
-                return Some(run - BASE);
-            }
-            (run, length) = (0, 0);
-        }
-    }
-    None
+    const KEY: &[u8] = b"\"due\":";
+    let at = payload.windows(KEY.len()).position(|window| window == KEY)? + KEY.len();
+    let digits = payload[at..].iter().take_while(|byte| byte.is_ascii_digit());
+    let value =
+        digits.fold(0u64, |value, byte| value.saturating_mul(10).saturating_add(u64::from(byte - b'0')));
+    value.checked_sub(BASE)
 }
 
 #[cfg(test)]
@@ -136,7 +128,7 @@ mod tests {
 
     #[test]
     fn finds_the_time_among_other_numbers() {
-        assert_eq!(due_time(br#"{"id":"0123456789ab","parameters":{"due":1000000042},"x":12}"#), Some(42));
+        assert_eq!(due_time(br#"{"id":"1234567890ab","parameters":{"due":1000000042},"x":12}"#), Some(42));
         assert_eq!(due_time(b"{}"), None);
     }
 }
