@@ -5,6 +5,7 @@ it must ignore an id that it has, for rules repeat theirs after a crash (docs/ad
 """
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,8 +28,8 @@ __all__ = ["Effect", "Projection", "apply"]
 BATCH: Final = 2_000
 WAIT_MS: Final = 500
 RETRY_S: Final = 1.0
-PACE_S: Final = 0.02
-"""Between two looks at the log, so that a busy log is looked through in larger pieces."""
+PACE_S: Final = 0.2
+"""Between two looks at the log, unless somebody waits: a busy log is looked through in larger pieces."""
 STORED_EVERY: Final = 16 << 20
 """Bytes of the log without anything of interest after which the position is stored all the same."""
 BEHIND: Final = "projection-behind"
@@ -101,6 +102,7 @@ class Projection:
         self._broadcast = broadcast
         self._applied = 0
         self._stored = 0
+        self._awaited = asyncio.Event()
         self._moved = asyncio.Condition()
 
     @property
@@ -119,7 +121,7 @@ class Projection:
         while True:
             try:
                 await self._step(gateway)
-                await pause(PACE_S)
+                await self._rest()
             except Exception as error:
                 self._failing(error)
                 await pause(RETRY_S)
@@ -148,8 +150,15 @@ class Projection:
             self._moved.notify_all()
         self._broadcast.publish(notices)
 
+    async def _rest(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PACE_S):
+                await self._awaited.wait()
+        self._awaited.clear()
+
     async def wait_applied(self, offset: int, timeout_s: float) -> None:
         """Waits until the record at `offset` has had its effect. Raises MohhosError projection-behind."""
+        self._awaited.set()
         try:
             async with asyncio.timeout(timeout_s), self._moved:
                 await self._moved.wait_for(lambda: self._applied > offset)
