@@ -102,6 +102,7 @@ class Projection:
         self._broadcast = broadcast
         self._applied = 0
         self._stored = 0
+        self._waiting = 0
         self._awaited = asyncio.Event()
         self._moved = asyncio.Condition()
 
@@ -154,10 +155,10 @@ class Projection:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PACE_S):
                 await self._awaited.wait()
-        self._awaited.clear()
 
     async def wait_applied(self, offset: int, timeout_s: float) -> None:
         """Waits until the record at `offset` has had its effect. Raises MohhosError projection-behind."""
+        self._waiting += 1
         self._awaited.set()
         try:
             async with asyncio.timeout(timeout_s), self._moved:
@@ -169,3 +170,7 @@ class Projection:
                 f"the log has it, and the registry has not caught up within {timeout_s:g} s",
                 "Ask again in a moment; if it stays so, look at the disk with mohhos doctor",
             ) from None
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._awaited.clear()
