@@ -37,6 +37,7 @@ class RunningGateway:
     environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     token: str = ""
+    python: str = sys.executable
 
     @property
     def data(self) -> Path:
@@ -78,7 +79,7 @@ class RunningGateway:
         (self.data / "run" / "endpoints.json").unlink(missing_ok=True)
         log = (self.directory / "gateway.log").open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "mohhos", "up", "--config", str(self.config)],
+            [self.python, "-m", "mohhos", "up", "--config", str(self.config)],
             stdout=log,
             stderr=log,
             env={**os.environ, **self.environment},
@@ -108,7 +109,7 @@ class RunningGateway:
     def run(self, *words: str, check: bool = True, **options: Any) -> str:
         """Runs `mohhos WORDS` against this gateway and gives its standard output."""
         done = subprocess.run(
-            [sys.executable, "-m", "mohhos", *words],
+            [self.python, "-m", "mohhos", *words],
             capture_output=True,
             text=True,
             timeout=120,
