@@ -91,7 +91,7 @@ KINDS: Final[dict[str, ErrorKind]] = {
     "path-unknown": ErrorKind(404, "There is nothing at this address"),
     "method-not-allowed": ErrorKind(405, "The address does not know this method"),
     "token-missing": ErrorKind(401, "No token was given"),
-    "command-timeout": ErrorKind(504, "The device has not answered"),
+    "command-timeout": ErrorKind(408, "The device has not answered"),
     "api-port-taken": ErrorKind(500, "The API cannot listen on its address"),
     # native
     "listener-unavailable": ErrorKind(500, "An MQTT listener cannot use its address"),

@@ -31,7 +31,7 @@ class RuleError(MohhosError):
     """
 
     def __init__(self, code: str, reason: str, hint: str, *, line: int = 0, column: int = 0, text: str = "") -> None:
-        super().__init__(code, "The rule was refused", reason, hint, line=line, column=column, text=text)
+        super().__init__(code, "The rule was refused", reason, hint, line=line, column=column, text=text, hint=hint)
         self.reason = reason
         self.hint = hint
         self.line = line
@@ -47,7 +47,7 @@ class RuleError(MohhosError):
         text = sql[start : span.end]
         if len(text) > _LONGEST_TEXT:
             text = text[:_LONGEST_TEXT] + "…"
-        return cls(code, reason, hint, line=line, column=column, text=text)
+        return cls(code, reason, hint, line=line, column=column, text=text, hint=hint)
 
     def __str__(self) -> str:
         place = f"line {self.line}, column {self.column}: " if self.line else ""
