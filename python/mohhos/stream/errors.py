@@ -47,7 +47,7 @@ class RuleError(MohhosError):
         text = sql[start : span.end]
         if len(text) > _LONGEST_TEXT:
             text = text[:_LONGEST_TEXT] + "…"
-        return cls(code, reason, hint, line=line, column=column, text=text, hint=hint)
+        return cls(code, reason, hint, line=line, column=column, text=text)
 
     def __str__(self) -> str:
         place = f"line {self.line}, column {self.column}: " if self.line else ""
