@@ -8,6 +8,8 @@ runs; and the API comes last and goes first.
 import asyncio
 import contextlib
 import logging
+import os
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -50,6 +52,9 @@ NATIVE_THREADS: Final = 48
 
 HISTORY: Final = "history"
 """Where the native gateway keeps the history's files, in the data directory."""
+
+PYTHON_NICE: Final = 5
+"""How far the control plane steps back behind the native threads."""
 
 _log = logging.getLogger(__name__)
 
@@ -207,11 +212,23 @@ async def running(
             await app._put_everything()
             await app._first_operator()
             await native.call(gateway.start)
+            _give_way()
             async with _tasks(app), _server(app, serve):
                 yield app
         finally:
             registry.directory.detach()
             await asyncio.shield(native.call(gateway.stop))
+
+
+def _give_way() -> None:
+    """Lets the native threads, which answer devices within milliseconds, run before those of Python.
+
+    A thread inherits the niceness of the one that starts it: the native ones are there already, and later ones are
+    Python's.
+    """
+    for thread in threading.enumerate():
+        if thread.native_id is not None:
+            os.setpriority(os.PRIO_PROCESS, thread.native_id, PYTHON_NICE)
 
 
 @contextlib.asynccontextmanager

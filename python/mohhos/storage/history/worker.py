@@ -26,7 +26,7 @@ PAGE_ROWS: Final = 2_000
 MAX_REPLY: Final = 128 << 20
 """Bytes of all the rows of one answer."""
 
-NICENESS: Final = 5
+NICENESS: Final = 14
 """The gateway's own threads go first."""
 
 
