@@ -48,6 +48,7 @@ use crate::session::store::Store;
 use crate::session::ways::Ways;
 use crate::session::{Session, SessionKey};
 use crate::shared::Shared;
+use crate::sys::scheduling::prefer_latency;
 use crate::sys::descriptors::own_table;
 use crate::sys::epoll::Poller;
 
@@ -167,6 +168,7 @@ impl Shard {
         match Shard::start(parts) {
             Ok(mut shard) => {
                 ready(Ok(()));
+                prefer_latency();
                 shard.cycle();
             }
             Err(error) => ready(Err(error)),
