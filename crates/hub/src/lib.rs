@@ -52,6 +52,6 @@ pub use report::{Connection, Stats};
 pub use session::checkpoint::FILE as CHECKPOINT_FILE;
 pub use shared::{BatchReceiver, Publisher};
 pub use signal::Signal;
-pub use sys::scheduling::prefer_latency;
 pub use start::{HubParts, Prepared};
+pub use sys::scheduling::prefer_latency;
 pub use topics::message::Message;

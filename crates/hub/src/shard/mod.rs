@@ -48,9 +48,9 @@ use crate::session::store::Store;
 use crate::session::ways::Ways;
 use crate::session::{Session, SessionKey};
 use crate::shared::Shared;
-use crate::sys::scheduling::prefer_latency;
 use crate::sys::descriptors::own_table;
 use crate::sys::epoll::Poller;
+use crate::sys::scheduling::prefer_latency;
 
 /// Events per look at the sockets.
 const EVENTS: usize = 4096;
