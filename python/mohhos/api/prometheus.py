@@ -32,8 +32,13 @@ def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
+def _value(value: float) -> str:
+    """All digits: a rate is the difference of two large counters."""
+    return str(int(value)) if float(value).is_integer() else repr(value)
+
+
 def _family(name: str, kind: str, samples: Iterable[tuple[str, float]]) -> list[str]:
-    return [f"# TYPE {name} {kind}", *(f"{name}{labels} {value:g}" for labels, value in samples)]
+    return [f"# TYPE {name} {kind}", *(f"{name}{labels} {_value(value)}" for labels, value in samples)]
 
 
 def _number(value: Any) -> float | None:
