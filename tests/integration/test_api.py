@@ -11,9 +11,14 @@ import pytest
 from tests.support.gateway import RunningGateway, eventually
 from tests.support.mqtt import client
 
+from mohhos.api import access, alerts, commands, devices, events, operations, overview, plain, rules, telemetry
+from mohhos.api.prometheus import exposition
+
 API = "/api/v1"
 RULE = "INSERT INTO alerts (device, message, num) SELECT device, 'hot', num FROM telemetry WHERE num > 90"
 START_US = 1_700_000_000_000_000
+STATES = ("open", "acknowledged", "resolved")
+PARTS = (access, alerts, commands, devices, events, operations, overview, rules, telemetry)
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +42,17 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = answer.json()
-    assert (body["code"], body["type"]) == (code, f"/errors/{code}")
+    assert (body["code"], body["type"], body["status"]) == (code, f"/errors/{code}", status)
+    assert body["detail"] and body["next_step"]
+    page = httpx.get(answer.request.url.join(body["type"]))
+    assert (page.status_code, page.text.splitlines()[0]) == (200, f"# {body['title']}")
     return body
+
+
+def scoped(gateway: RunningGateway, api: httpx.Client, scope: str) -> httpx.Client:
+    """A client whose token has that scope."""
+    made = api.post(f"{API}/tokens", json={"name": f"only-{scope}", "scope": scope}).json()
+    return httpx.Client(base_url=gateway.endpoints["api"], headers={"Authorization": f"Bearer {made['token']}"})
 
 
 def test_nobody_without_a_token_and_every_problem_has_a_page(gateway: RunningGateway, api: httpx.Client) -> None:
@@ -47,7 +61,7 @@ def test_nobody_without_a_token_and_every_problem_has_a_page(gateway: RunningGat
     problem(refused, 401, "token-invalid")
     assert refused.headers["www-authenticate"] == "Bearer"
     problem(httpx.get(f"{base}{API}/devices", headers={"Authorization": "Bearer x"}), 401, "token-invalid")
-    assert "token" in httpx.get(f"{base}/errors/token-invalid").text
+    problem(httpx.get(f"{base}/errors/none"), 404, "path-unknown")
     problem(api.get(f"{API}/nothing"), 404, "path-unknown")
     problem(api.get(f"{API}/devices/none"), 404, "device-unknown")
 
@@ -64,6 +78,22 @@ def test_a_token_allows_its_scope_alone(gateway: RunningGateway, api: httpx.Clie
         problem(reader.get(f"{API}/rules"), 401, "token-invalid")
 
 
+def test_each_scope_allows_more_than_the_one_before(gateway: RunningGateway, api: httpx.Client) -> None:
+    role = {"publish": [], "subscribe": ["devices/#"]}
+    with scoped(gateway, api, "read") as reader, scoped(gateway, api, "operate") as worker:
+        assert reader.post(f"{API}/rules/check", json={"sql": RULE}).status_code == 200
+        problem(reader.post(f"{API}/devices", json={"id": "by-reader"}), 403, "scope-missing")
+        problem(reader.post(f"{API}/alerts/none/acknowledge"), 403, "scope-missing")
+        assert worker.post(f"{API}/devices", json={"id": "by-worker"}).status_code == 201
+        for refused in (
+            worker.put(f"{API}/roles/mine", json=role),
+            worker.post(f"{API}/tokens", json={"name": "more", "scope": "admin"}),
+            worker.post(f"{API}/backup"),
+        ):
+            problem(refused, 403, "scope-missing")
+    assert api.put(f"{API}/roles/mine", json=role).status_code == 200
+
+
 def test_the_browsers_session_needs_its_csrf_token(gateway: RunningGateway) -> None:
     with httpx.Client(base_url=gateway.endpoints["api"]) as browser:
         assert browser.get(f"{API}/session").json() is None
@@ -73,6 +103,8 @@ def test_the_browsers_session_needs_its_csrf_token(gateway: RunningGateway) -> N
         assert "httponly" in cookie and "samesite=strict" in cookie
         assert browser.get(f"{API}/devices").status_code == 200
         problem(browser.post(f"{API}/devices", json={"id": "forged"}), 403, "csrf-invalid")
+        forged = {"X-CSRF-Token": answer.json()["csrf"][::-1]}
+        problem(browser.post(f"{API}/devices", json={"id": "forged"}, headers=forged), 403, "csrf-invalid")
         headers = {"X-CSRF-Token": answer.json()["csrf"]}
         assert browser.post(f"{API}/devices", json={"id": "genuine"}, headers=headers).status_code == 201
         assert browser.delete(f"{API}/session", headers=headers).status_code == 204
@@ -93,6 +125,8 @@ def test_devices_are_paged_filtered_changed_and_removed(api: httpx.Client) -> No
     assert seen == [item["id"] for item in items]
     odd = api.get(f"{API}/devices", params={"label": "row:1", "q": "page-"}).json()["items"]
     assert len(odd) == 12
+    none = api.get(f"{API}/devices", params={"label": "row:1", "type": "boiler"}).json()
+    assert none == {"items": [], "next": None}
     problem(api.get(f"{API}/devices", params={"cursor": "nonsense"}), 400, "cursor-invalid")
     problem(api.post(f"{API}/devices", json={"id": "page-00"}), 409, "device-exists")
     problem(api.post(f"{API}/devices", json={"id": "a/b"}), 422, "device-id-invalid")
@@ -105,6 +139,30 @@ def test_devices_are_paged_filtered_changed_and_removed(api: httpx.Client) -> No
     problem(stale, 412, "device-changed")
     assert api.delete(f"{API}/devices/page-00").status_code == 204
     problem(api.get(f"{API}/devices/page-00"), 404, "device-unknown")
+
+
+def test_devices_are_found_by_status_and_site(gateway: RunningGateway, api: httpx.Client) -> None:
+    secret = gateway.add_device("here", type="seen", location={"site": "Quay"})
+    gateway.add_device("there", type="seen")
+
+    def found(**query: str) -> list[str]:
+        return [d["id"] for d in api.get(f"{API}/devices", params={"type": "seen", **query}).json()["items"]]
+
+    assert (found(site="Quay"), found(status="online"), found(status="never")) == (["here"], [], ["here", "there"])
+    with client(gateway.mqtt_port, "here", secret):
+        eventually(lambda: found(status="online") == ["here"], what="online")
+        assert found(status="never") == ["there"]
+    eventually(lambda: found(status="offline") == ["here"], what="offline")
+    problem(api.get(f"{API}/devices", params={"status": "asleep"}), 400, "request-invalid")
+
+
+def test_devices_in_bulk_are_registered_all_or_none(api: httpx.Client) -> None:
+    items = [{"id": "bulk-1"}, {"id": "bulk-2", "parent": "bulk-1"}]
+    problem(api.post(f"{API}/devices:bulk", json={"items": [*items, {"id": "bulk-1"}]}), 409, "device-exists")
+    problem(api.get(f"{API}/devices/bulk-1"), 404, "device-unknown")
+    assert api.post(f"{API}/devices:bulk", json={"items": items}).status_code == 201
+    assert api.get(f"{API}/devices/bulk-2").json()["parent"] == "bulk-1"
+    problem(api.delete(f"{API}/devices/bulk-1"), 409, "device-has-children")
 
 
 def test_telemetry_by_range_page_bucket_and_sql(api: httpx.Client, secret: str) -> None:
@@ -122,6 +180,8 @@ def test_telemetry_by_range_page_bucket_and_sql(api: httpx.Client, secret: str) 
     assert (last[0]["num"], last[0]["ts"]) == (49, START_US + 49_000_000)
     buckets = api.get(f"{path}/buckets", params={**query, "bucket": "10s", "aggregate": "avg,count"}).json()
     series = buckets["metrics"]["temperature"]
+    assert series["avg"] == [4.5, 14.5, 24.5, 34.5, 44.5]
+    assert series["ts"] == [START_US + n * 10_000_000 for n in range(5)]
     assert sum(series["count"]) == 50 and len(series["ts"]) == 5
     latest = {i["metric"]: i for i in api.get(f"{API}/devices/boiler/latest").json()["items"]}
     assert (latest["temperature"]["num"], latest["state"]["text"]) == (49, "on")
@@ -129,16 +189,33 @@ def test_telemetry_by_range_page_bucket_and_sql(api: httpx.Client, secret: str) 
     problem(api.get(path, params={"from": "now", "to": "-1h"}), 400, "request-invalid")
     sql = "SELECT metric, count(*) AS n FROM telemetry WHERE device = 'boiler' GROUP BY metric ORDER BY metric"
     assert api.post(f"{API}/query", json={"sql": sql}).json()["rows"] == [["state", 50], ["temperature", 50]]
-    assert api.post(f"{API}/query", json={"sql": "SELECT * FROM read_csv('/etc/passwd')"}).status_code == 422
-    assert api.post(f"{API}/query", json={"sql": "DROP TABLE telemetry"}).status_code == 422
+    for refused in (
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM '/etc/passwd'",
+        "COPY telemetry TO 'stolen.csv'",
+        "ATTACH 'other.db'",
+        "DROP TABLE telemetry",
+        "SELECT 1; SELECT 2",
+    ):
+        problem(api.post(f"{API}/query", json={"sql": refused}), 422, "query-invalid")
+    cut = api.post(f"{API}/query", json={"sql": "SELECT ts FROM telemetry", "limit": 7}).json()
+    assert (len(cut["rows"]), cut["columns"], cut["truncated"]) == (7, ["ts"], True)
 
 
-def test_a_wrong_rule_is_refused_where_it_is_wrong_and_the_old_one_goes_on(api: httpx.Client) -> None:
+def test_a_wrong_rule_is_refused_where_it_is_wrong_and_the_old_one_goes_on(
+    gateway: RunningGateway, api: httpx.Client
+) -> None:
     assert api.put(f"{API}/rules/hot", json={"sql": RULE}).status_code == 200
     wrong = problem(api.put(f"{API}/rules/hot", json={"sql": RULE.replace("num >", "nmu >")}), 422, "rule-column")
     assert (wrong["line"], wrong["column"]) == (1, RULE.index("num > 90") + 1)
     assert "num" in wrong["hint"]
-    assert api.get(f"{API}/rules/hot").json()["version"] == 1
+    kept = api.get(f"{API}/rules/hot").json()
+    assert (kept["version"], kept["state"], kept["sql"]) == (1, "running", RULE)
+    with client(gateway.mqtt_port, "kettle", gateway.add_device("kettle")) as kettle:
+        kettle.publish_acknowledged("devices/kettle/telemetry", {"temperature": 91})
+    eventually(
+        lambda: api.get(f"{API}/alerts", params={"device": "kettle"}).json()["items"], what="the old rule's alert"
+    )
     assert api.post(f"{API}/rules/check", json={"sql": RULE}).json()["ok"] is True
     assert {t["name"] for t in api.get(f"{API}/tables").json()["items"]} >= {"telemetry", "alerts", "commands"}
     problem(api.delete(f"{API}/rules/none"), 404, "rule-unknown")
@@ -148,11 +225,16 @@ def test_alerts_are_acknowledged_and_resolved_once(gateway: RunningGateway, api:
     api.put(f"{API}/rules/hot", json={"sql": RULE})
     with client(gateway.mqtt_port, "boiler", secret) as boiler:
         boiler.publish_acknowledged("devices/boiler/telemetry", {"temperature": 99})
-    (alert,) = eventually(lambda: api.get(f"{API}/alerts", params={"rule": "hot"}).json()["items"], what="the alert")
+    query = {"rule": "hot", "device": "boiler"}
+    (alert,) = eventually(lambda: api.get(f"{API}/alerts", params=query).json()["items"], what="the alert")
     path = f"{API}/alerts/{alert['id']}"
     assert api.post(f"{path}/acknowledge").json()["state"] == "acknowledged"
     assert api.post(f"{path}/resolve").json()["state"] == "resolved"
     problem(api.post(f"{path}/resolve"), 409, "alert-resolved")
+    problem(api.post(f"{path}/acknowledge"), 409, "alert-resolved")
+    problem(api.post(f"{API}/alerts/none/resolve"), 404, "alert-unknown")
+    ids = {s: [a["id"] for a in api.get(f"{API}/alerts", params={**query, "state": s}).json()["items"]] for s in STATES}
+    assert ids == {"open": [], "acknowledged": [], "resolved": [alert["id"]]}
     assert [e["num"] for e in api.get(path).json()["events"]] == [99]
 
 
@@ -206,9 +288,24 @@ def test_what_programs_watch(gateway: RunningGateway, api: httpx.Client) -> None
     assert len(families) == len(set(families)) > 30
     samples = [line for line in text.splitlines() if not line.startswith("#")]
     assert all(re.fullmatch(r'[a-z_]+(\{[a-z]+="[^"]*"\})? [-+0-9.e]+', line) for line in samples)
-    paths = httpx.get(f"{base}/openapi.json").json()["paths"]
-    assert {f"{API}/devices", f"{API}/devices/{{device}}/telemetry", f"{API}/rules/{{name}}"} <= set(paths)
+    assert {re.split("[{ ]", line)[0] for line in samples} <= set(families)
+    assert len({line.rsplit(" ", 1)[0] for line in samples}) == len(samples), "a series is there twice"
     overview = api.get(f"{API}/overview").json()
     assert set(overview) == {"alerts", "devices", "flow", "gateway"}
     for path in ("/refusals", "/dead-letters", "/conditions", "/hub", "/roles", "/applications", "/tokens"):
         assert api.get(f"{API}{path}").status_code == 200
+
+
+def test_openapi_has_every_operation(gateway: RunningGateway) -> None:
+    described = httpx.get(f"{gateway.endpoints['api']}/openapi.json").json()["paths"]
+    served = [(API + route.path, route.methods) for part in PARTS for route in part.router.routes]
+    served += [(route.path, route.methods) for route in plain.router.routes]
+    assert len(served) > 40
+    missing = [f"{m} {path}" for path, methods in served for m in methods if m.lower() not in described.get(path, {})]
+    assert missing == []
+
+
+def test_large_counters_keep_all_their_digits() -> None:
+    text = exposition({"hub": {"received": 1_234_567_891, "load": 0.25}}, [], {}, 0)
+    assert "mohhos_hub_received_total 1234567891\n" in text
+    assert "mohhos_hub_load_total 0.25\n" in text
