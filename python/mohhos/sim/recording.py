@@ -3,6 +3,7 @@
 import csv
 import datetime as dt
 import importlib.resources
+import math
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
@@ -80,7 +81,17 @@ def load_map(name: str) -> Map:
 
 def read(path: Path, how: Map) -> Iterator[Row]:
     """The rows of a recording in the order of the file. Raises MohhosError recording-invalid with the line."""
-    with path.open(encoding="utf-8", newline="") as file:
+    try:
+        yield from _rows(path, how)
+    except UnicodeDecodeError as error:
+        raise _wrong(f"{path} is not UTF-8", str(error), "Convert it, for example with iconv") from error
+    except csv.Error as error:
+        raise _wrong(f"{path} is no CSV file", str(error), "Correct the file, or the separator in the map") from error
+
+
+def _rows(path: Path, how: Map) -> Iterator[Row]:
+    # Spreadsheets begin a file with a mark of the byte order, which is no part of the first column's name.
+    with path.open(encoding="utf-8-sig", newline="") as file:
         lines = csv.reader(file, delimiter=how.separator)
         header = next(lines, [])
         if absent := [name for name in how.time if name not in header]:
@@ -127,9 +138,11 @@ def _time(text: str, form: str) -> int:
 
 def _value(text: str, decimal: str) -> float | str:
     try:
-        return float(text.replace(decimal, ".") if decimal != "." else text)
+        number = float(text.replace(decimal, ".") if decimal != "." else text)
     except ValueError:
         return text
+    # JSON has no word for what is not finite: as a number it would make the whole message unreadable.
+    return number if math.isfinite(number) else text
 
 
 def payload(row: Row) -> dict[str, Any]:

@@ -29,12 +29,18 @@ def test_the_same_seed_behaves_the_same_and_another_does_not(kind: str) -> None:
         (Pump, "bearing", "vibration", True),
         (Pump, "leak", "pressure", False),
         (Pump, "blocked", "temperature", True),
+        (Pump, "blocked", "flow", False),
         (AirQualityStation, "smoke", "pm25", True),
+        (AirQualityStation, "drift", "no2", True),
+        (StreetLight, "flicker", "power", False),
+        (StreetLight, "lamp", "power", False),
+        (StreetLight, "lamp", "lux", False),
     ],
 )
 def test_a_fault_shows_in_its_metric_at_its_time(make: type[Behaviour], kind: str, metric: str, grows: bool) -> None:
-    faulty = run(make("d", 1, [Fault(kind, NOON + 50, NOON + 100)]), 150)
-    sound = run(make("d", 1), 150)
+    start = NOON + 8 * 3600 if make is StreetLight else NOON  # a lamp fails where one sees it
+    faulty = run(make("d", 1, [Fault(kind, start + 50, start + 100)]), 150, start)
+    sound = run(make("d", 1), 150, start)
 
     def differs(n: int) -> bool:
         assert faulty[n] is not None and sound[n] is not None
@@ -44,6 +50,29 @@ def test_a_fault_shows_in_its_metric_at_its_time(make: type[Behaviour], kind: st
     assert not any(differs(n) for n in range(50))
     assert all(differs(n) for n in range(50, 100))
     assert not any(differs(n) for n in range(100, 150))
+
+
+def test_a_battery_empties_while_its_panel_is_broken() -> None:
+    sound, broken = (AirQualityStation("d", 1, faults) for faults in ((), [Fault("panel", NOON, NOON + 7200)]))
+    levels = [[float(each.step(NOON + n * 600)["battery"]) for n in range(12)] for each in (sound, broken)]  # type: ignore[index]
+    assert levels[0][0] <= levels[0][-1] or levels[0][-1] == 100
+    assert all(b < a for a, b in itertools.pairwise(levels[1]))
+
+
+def test_a_fault_grows_for_its_ramp() -> None:
+    fault = Fault("leak", 100, 200, ramp_s=50)
+    assert [fault.strength(t) for t in (99.9, 100, 125, 150, 199.9, 200)] == [0, 0, 0.5, 1, 1, 0]
+
+
+def test_a_stopped_pump_moves_no_water() -> None:
+    pump = Pump("d", 1)
+    assert pump.command("stop", None) == {"running": False}
+    stopped = pump.step(NOON)
+    assert stopped is not None
+    assert (stopped["state"], float(stopped["flow"]) < 1) == ("stopped", True)
+    assert pump.step(NOON + 3600)["hours"] == stopped["hours"]  # type: ignore[index]
+    pump.command("start", None)
+    assert float(pump.step(NOON + 3601)["flow"]) > 10  # type: ignore[index]
 
 
 def test_a_silent_device_says_nothing() -> None:

@@ -45,11 +45,37 @@ def test_empty_lines_and_rows_without_any_value_are_left_out(tmp_path: Path) -> 
         ("when,a\n1,2\n", "no column 'time'"),
         ("time,a\nyesterday,2\n", "line 2"),
         ("time,a\n2026-01-01,1\n2026-13-01,2\n", "line 3"),
+        ('time,a\n2026-01-01,"two\nlines"\nnever,2\n', "line 4"),
+        ("", "no column 'time'"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(MohhosError, match=said):
         list(read(write(tmp_path, text), Map(time=("time",))))
+
+
+def test_a_file_in_another_encoding_is_refused_with_words(tmp_path: Path) -> None:
+    path = tmp_path / "latin.csv"
+    path.write_bytes("time,a\n2026-01-01,18 °C\n".encode("latin-1"))
+    with pytest.raises(MohhosError, match="UTF-8"):
+        list(read(path, Map(time=("time",))))
+
+
+def test_a_mark_of_the_byte_order_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+    path = tmp_path / "excel.csv"
+    path.write_text("time;a\n2026-01-01;1,5\n", encoding="utf-8-sig")
+    how = Map(time=("time",), separator=";", decimal=",")
+    assert [row.readings for row in read(path, how)] == [{"a": 1.5}]
+
+
+def test_numbers_that_json_cannot_say_stay_text(tmp_path: Path) -> None:
+    path = write(tmp_path, "time,a,b\n2026-01-01,nan,inf\n")
+    assert [row.readings for row in read(path, Map(time=("time",)))] == [{"a": "nan", "b": "inf"}]
+
+
+def test_a_zone_is_heeded_and_none_is_utc(tmp_path: Path) -> None:
+    path = write(tmp_path, "time,a\n1970-01-01T01:00:00+01:00,1\n1970-01-01T00:00:01,2\n")
+    assert [row.ts_us for row in read(path, Map(time=("time",)))] == [0, 1_000_000]
 
 
 def test_maps_are_found_and_checked(tmp_path: Path) -> None:
