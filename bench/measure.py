@@ -1,5 +1,6 @@
 """One load on one server: how much it took, and what it cost."""
 
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ __all__ = ["READINGS", "Measurement", "Sent", "measure"]
 
 READINGS: Final = 2
 """Readings of one message of the generator: temperature and seq."""
+
+THREADS: Final = os.cpu_count() or 1
+"""Of the generator: with fewer than cores it is the generator that is measured, and not the bare sink."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ def measure(server: Server, case: Case, seconds: float, work: Path) -> tuple[Mea
                 to=server.address,
                 credentials=server.credentials,
                 qos=case.qos,
+                threads=THREADS,
                 seconds=seconds,
                 counts=counts,
                 # A broker that is slower has minutes of messages before it, which nobody waits for.

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddrV4;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -14,6 +14,15 @@ use crate::poll::{self, EDGE, Poll, READ};
 
 static MESSAGES: AtomicU64 = AtomicU64::new(0);
 static RECVS: AtomicU64 = AtomicU64::new(0);
+
+/// Under load a nap gathers more bytes per system call. What the gateway may do, its measure must do too.
+const NAP: Duration = Duration::from_micros(250);
+
+/// When the last round ended, and how many have come quickly one after the other.
+struct Pace {
+    ended: Instant,
+    quick: u32,
+}
 
 struct Peer {
     fd: OwnedFd,
@@ -50,12 +59,10 @@ fn shard(at: SocketAddrV4) -> io::Result<()> {
     let mut peers: Vec<Option<Peer>> = Vec::new();
     let mut buffer = vec![0u8; 256 * 1024];
     let mut answer = Vec::new();
+    let mut pace = Pace { ended: Instant::now(), quick: 0 };
     loop {
         let ready = poll.wait(100)?;
-        // Under load a nap gathers more bytes per system call: the same trick as in the hub.
-        if ready.len() > 16 {
-            std::thread::sleep(Duration::from_micros(300));
-        }
+        let (events, mut bytes) = (ready.len(), 0);
         for (key, _) in ready {
             if key == u64::MAX {
                 while let Some(fd) = poll::accept(listener.as_raw_fd())? {
@@ -66,15 +73,29 @@ fn shard(at: SocketAddrV4) -> io::Result<()> {
             }
             let slot = &mut peers[key as usize];
             let Some(peer) = slot else { continue };
-            if !serve(peer, &mut buffer, &mut answer) {
+            if !serve(peer, &mut buffer, &mut answer, &mut bytes) {
                 *slot = None;
             }
+        }
+        if pace.wants_nap(events, bytes) {
+            std::thread::sleep(NAP);
         }
     }
 }
 
-/// Reads and parses until the socket is empty; false when it is closed.
-fn serve(peer: &mut Peer, buffer: &mut [u8], answer: &mut Vec<u8>) -> bool {
+impl Pace {
+    /// As the hub's shards do: many sockets with few bytes each, or many quick rounds, are worth a nap.
+    fn wants_nap(&mut self, events: usize, bytes: usize) -> bool {
+        let now = Instant::now();
+        let quick = events > 0 && now.duration_since(self.ended) < Duration::from_millis(1);
+        self.quick = if quick { self.quick.saturating_add(1) } else { 0 };
+        self.ended = now;
+        (events >= 16 || self.quick >= 8) && bytes < events * 1024
+    }
+}
+
+/// Reads and parses until the socket is empty, and adds to `bytes`; false when it is closed.
+fn serve(peer: &mut Peer, buffer: &mut [u8], answer: &mut Vec<u8>, bytes: &mut usize) -> bool {
     loop {
         let kept = peer.rest.len();
         buffer[..kept].copy_from_slice(&peer.rest);
@@ -88,12 +109,13 @@ fn serve(peer: &mut Peer, buffer: &mut [u8], answer: &mut Vec<u8>) -> bool {
             Ok(Some(n)) => n,
         };
         RECVS.fetch_add(1, Relaxed);
+        *bytes += n;
         let full = n == buffer.len() - kept;
-        let bytes = &buffer[..kept + n];
+        let filled = &buffer[..kept + n];
         let mut at = 0;
         let (mut messages, mut closed) = (0, false);
         answer.clear();
-        while let Some((frame, size)) = next_frame(&bytes[at..]) {
+        while let Some((frame, size)) = next_frame(&filled[at..]) {
             match frame {
                 Frame::Connect => answer.extend_from_slice(&[0x20, 2, 0, 0]),
                 Frame::Publish { qos, packet_id, .. } => {
@@ -114,7 +136,7 @@ fn serve(peer: &mut Peer, buffer: &mut [u8], answer: &mut Vec<u8>) -> bool {
         if closed {
             return false;
         }
-        peer.rest.extend_from_slice(&bytes[at..]);
+        peer.rest.extend_from_slice(&filled[at..]);
         if !answer.is_empty() && poll::write(peer.fd.as_raw_fd(), answer).is_err() {
             return false;
         }
