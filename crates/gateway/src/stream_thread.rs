@@ -146,7 +146,7 @@ impl StreamThread {
     }
 
     fn run(mut self) {
-        mohhos_hub::prefer_latency();
+        mohhos_log::prefer_latency();
         let receivers = std::mem::take(&mut self.receivers);
         let mut sources: Vec<Source> =
             receivers.into_iter().map(|receiver| Source { receiver, taken: 0, mark: None }).collect();

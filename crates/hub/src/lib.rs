@@ -53,5 +53,4 @@ pub use session::checkpoint::FILE as CHECKPOINT_FILE;
 pub use shared::{BatchReceiver, Publisher};
 pub use signal::Signal;
 pub use start::{HubParts, Prepared};
-pub use sys::scheduling::prefer_latency;
 pub use topics::message::Message;

@@ -20,13 +20,19 @@ fn a_slow_consumer_loses_the_oldest_of_qos_0_in_bounded_memory_and_others_lose_n
     let mut quick = rig.connect("app", "quick");
     quick.subscribe("devices/pump-0/events/#", QoS::AtMostOnce);
     let mut publisher = rig.connect("other", "p");
+    // A quick consumer is one that is never more than its backlog behind, however late its thread runs.
+    let (has_read, reads) = std::sync::mpsc::channel();
     let reader = std::thread::spawn(move || {
         for n in 0..3000_u32 {
             assert_eq!(quick.message().payload[..4], n.to_be_bytes(), "the quick one gets all");
+            has_read.send(()).unwrap();
         }
     });
     let mut payload = vec![0; 10_000];
     for n in 0..3000_u32 {
+        if n >= 8 {
+            reads.recv().expect("the quick one reads on");
+        }
         payload[..4].copy_from_slice(&n.to_be_bytes());
         publisher.publish("devices/pump-0/events/e", &payload, QoS::AtMostOnce);
     }

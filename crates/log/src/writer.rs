@@ -9,6 +9,7 @@ use crate::aligned::AlignedBuffer;
 use crate::error::CloseError;
 use crate::format::{GROUP_HEADER, GroupHeader, SegmentHeader, Times};
 use crate::fs::{BLOCK, File};
+use crate::scheduling::prefer_latency;
 use crate::segment::{self, Segment};
 use crate::shared::{Group, Shared};
 
@@ -58,6 +59,7 @@ impl Writer {
 
     pub(crate) fn run(mut self) -> Result<(), CloseError> {
         let _closed = CloseOnExit(Arc::clone(&self.shared));
+        prefer_latency();
         while let Some(group) = self.next_group() {
             self.commit(group)?;
         }

@@ -30,6 +30,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mohhos_decode::Batch;
+use mohhos_log::prefer_latency;
 use mohhos_mqtt::session::Limits as ProtocolLimits;
 use rtrb::Producer;
 use slab::Slab;
@@ -50,7 +51,6 @@ use crate::session::{Session, SessionKey};
 use crate::shared::Shared;
 use crate::sys::descriptors::own_table;
 use crate::sys::epoll::Poller;
-use crate::sys::scheduling::prefer_latency;
 
 /// Events per look at the sockets.
 const EVENTS: usize = 4096;

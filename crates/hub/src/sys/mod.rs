@@ -4,5 +4,4 @@ pub mod descriptors;
 pub mod epoll;
 pub mod event_fd;
 pub mod handoff;
-pub mod scheduling;
 pub mod socket;

@@ -57,7 +57,7 @@ class HistoryQueries:
         self._settings = settings
         self._names = Names(native)
         self._api = QueryProcess(clock, directory, temp / "api")
-        self._people = QueryProcess(clock, directory, temp / "sql")
+        self._people = QueryProcess(clock, directory, temp / "sql", idle=True)
 
     async def readings(
         self,

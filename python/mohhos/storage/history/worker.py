@@ -29,7 +29,6 @@ MAX_REPLY: Final = 128 << 20
 NICENESS: Final = 14
 """The gateway's own threads go first."""
 
-
 OVERHEAD: Final = 256 << 20
 """What the process may take beyond DuckDB's own bound: the program itself, and values on their way to the gateway."""
 
@@ -126,8 +125,11 @@ def serve(output: BinaryIO, connection: duckdb.DuckDBPyConnection, message: fram
 def main() -> None:
     """Serves requests until the gateway is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(NICENESS)
     settings = json.loads(sys.argv[1])
+    os.nice(NICENESS)
+    if settings["idle"]:
+        # Beside such a process a thread of the gateway runs as soon as it is woken, on any core.
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     most = settings["memory"] + OVERHEAD
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     requests: queue.SimpleQueue[framing.Message] = queue.SimpleQueue()

@@ -1,7 +1,10 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -72,6 +75,34 @@ async def test_a_query_that_takes_too_long_ends_with_its_process(queries: Histor
     assert not alive(pid)
     settings.timeout_us = 30_000_000
     assert (await queries.sql("SELECT 1", 1)).rows == [[1]]
+
+
+@pytest.fixture
+def busy_machine() -> Iterator[None]:
+    """Every processor computes for somebody else."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    yield
+    for other in others:
+        other.kill()
+        other.wait()
+
+
+async def test_a_query_leaves_the_processors_to_others_and_yet_is_answered(
+    queries: HistoryQueries, busy_machine: None
+) -> None:
+    query = asyncio.create_task(queries.sql("SELECT count(*) FROM range(200000000) WHERE range % 7 = 0", 1))
+    first = await started(queries)
+    while alive(first):
+        assert not query.done(), "it was answered by a process that yields, on a busy machine"
+        await asyncio.sleep(0.1)
+    assert (await query).rows == [[28571429]]
+    (second,) = queries.pids()
+    assert os.sched_getscheduler(second) == os.SCHED_OTHER
+
+
+async def test_a_query_on_a_machine_with_time_to_spare_yields_to_all_others(queries: HistoryQueries) -> None:
+    await queries.sql("SELECT 1", 1)
+    assert os.sched_getscheduler(queries.pids()[0]) == os.SCHED_IDLE
 
 
 async def test_a_cancelled_query_ends_with_its_process_and_releases_its_files(
