@@ -1,5 +1,6 @@
 """The pump of native events: what the hub reports goes to whoever keeps it."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,9 @@ __all__ = ["Conditions", "EventPump", "Refusals"]
 
 BATCH: Final = 4_096
 WAIT_MS: Final = 250
+GATHER_S: Final = 0.05
+"""Between batches: thousands of devices that connect at once become a few transactions, not one each."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -44,6 +48,8 @@ class EventPump:
                 _log.error("%d events of the hub were not noted: %s", len(events), error)
             except Exception:
                 _log.exception("%d events of the hub were not noted", len(events))
+            if events:
+                await asyncio.sleep(GATHER_S)
 
     async def handle(self, events: Sequence["Event"]) -> None:
         """Handles one batch. Raises what `presence` raises, after everything else was handled."""
