@@ -44,6 +44,9 @@ pub struct BatchBuilder {
     spans: Vec<Span>,
 }
 
+/// Rows for which there is always room.
+const LEAST_ROOM: usize = 64;
+
 /// The rows from the span before to `end`, and what they have in common.
 #[derive(Debug, Clone, Copy)]
 struct Span {
@@ -88,8 +91,11 @@ impl BatchBuilder {
     }
 
     /// The rows as a batch; the builder is empty afterwards, with room for as many.
+    ///
+    /// The room follows the batch before, not the largest ever: a batch keeps what it does not use for as long as it
+    /// lives, and fresh memory has to be cleared by the system first.
     pub fn finish(&mut self, shard: u16, offsets: OffsetRange, arrival_us: i64) -> Batch {
-        let mut empty = Self::with_capacity(self.metric.capacity());
+        let mut empty = Self::with_capacity(self.rows() + self.rows() / 8 + LEAST_ROOM);
         empty.text.bytes.reserve(self.text.bytes.len());
         let full = std::mem::replace(self, empty);
         let rows = full.rows();
