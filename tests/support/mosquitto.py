@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -12,13 +13,11 @@ from pathlib import Path
 from tests.support.gateway import eventually
 from tests.support.mqtt import needs
 
-# Everything is saved after every change, so that as little as possible is lost when it is killed.
 CONFIG = """
 listener {port} 127.0.0.1
 allow_anonymous true
 persistence true
 persistence_location {directory}/
-autosave_on_changes true
 autosave_interval 1
 max_queued_messages 0
 log_dest file {directory}/mosquitto.log
@@ -63,6 +62,11 @@ class MosquittoBroker:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
             self.process.wait(10)
+
+    def wait_saved(self) -> None:
+        """Waits until it has saved what it knows now, which it does every second."""
+        saved, now = self.directory / "mosquitto.db", time.time()
+        eventually(lambda: saved.exists() and saved.stat().st_mtime > now, what="mosquitto's saving")
 
     def log_text(self) -> str:
         """What it has logged."""
