@@ -16,7 +16,8 @@ import httpx
 from rich.console import Console
 
 from bench import machine, options
-from bench.latency import measure_latency
+from bench.answers import measure_acknowledgement, measure_delivery
+from bench.latency import BUSY_RATE, measure_latency
 from bench.load import ROOT, BenchError
 from bench.memory import measure_memory
 from bench.options import Options
@@ -50,6 +51,10 @@ def _loads(given: Options, work: Path, results: Results) -> Iterator[Part]:
     if "throughput" in given.parts:
         results.throughput = [CaseResult(case) for case in given.cases()]
         yield from map(measured, results.throughput)
+    subscribed = given.delivered() if "delivered" in given.parts else []
+    subscribed += [given.fanout()] if "fanout" in given.parts else []
+    results.delivered = [CaseResult(case) for case in subscribed]
+    yield from map(measured, results.delivered)
     if "durable" in given.parts:
         results.durable = CaseResult(given.durable())
         yield measured(results.durable)
@@ -59,6 +64,15 @@ def _others(given: Options, work: Path, results: Results) -> Iterator[Part]:
     def latency() -> None:
         results.latency = measure_latency(given.seconds, work)
 
+    def busy() -> None:
+        results.busy_latency = measure_latency(given.seconds, work, BUSY_RATE, busy=True)
+
+    def acknowledgement() -> None:
+        results.acknowledgement = measure_acknowledgement(given.seconds, work)
+
+    def delivery() -> None:
+        results.delivery = measure_delivery(given.seconds, work)
+
     def memory() -> None:
         results.memory = measure_memory(given.held, work)
 
@@ -66,7 +80,14 @@ def _others(given: Options, work: Path, results: Results) -> Iterator[Part]:
         cold_s = cold_make_run(work) if given.cold_make_run else None
         results.start = measure_start(work, cold_s)
 
-    parts: dict[str, Callable[[], None]] = {"latency": latency, "memory": memory, "start": start}
+    parts: dict[str, Callable[[], None]] = {
+        "acknowledgement": acknowledgement,
+        "delivery": delivery,
+        "latency": latency,
+        "busy": busy,
+        "memory": memory,
+        "start": start,
+    }
     return ((name, part) for name, part in parts.items() if name in given.parts)
 
 
@@ -97,7 +118,7 @@ def main() -> int:
                 results.failures.append(f"{name}: {_short(failure)}")
     finally:
         shutil.rmtree(work, ignore_errors=True)
-        if any(case.runs for case in results.cases) or results.latency or results.memory or results.start:
+        if results.found:
             text = markdown(results)
             path = save(results, given.name, text, ROOT / "bench" / "results")
             print(f"\n{text}\nKept in {path.relative_to(ROOT)} and the .json beside it.")

@@ -32,20 +32,22 @@ class OperatorWork:
     overviews: int = 0
     overview_max_s: float = 0.0
     live_bytes: int = 0
+    lists: int = 0
     failure: str = ""
 
 
 @contextmanager
-def at_work(gateway: Gateway) -> Iterator[OperatorWork]:
+def at_work(gateway: Gateway, *, busy: bool = False) -> Iterator[OperatorWork]:
     """The operator works for the length of the block. Clients are closed at its end, which ends what they wait for."""
     work = OperatorWork()
     over = threading.Event()
-    clients = [gateway.client(timeout_s=120) for _ in range(3)]
+    clients = [gateway.client(timeout_s=120) for _ in range(4 if busy else 3)]
     jobs: list[Callable[[httpx.Client], None]] = [
         lambda client: _queries(client, work, over),
         lambda client: _overviews(client, work, over),
         lambda client: _live(client, work, over),
     ]
+    jobs += [lambda client: _lists(client, work, over)] if busy else []
     threads = [
         threading.Thread(target=_guarded, args=(job, client, work, over))
         for job, client in zip(jobs, clients, strict=True)
@@ -90,6 +92,12 @@ def _overviews(client: httpx.Client, work: OperatorWork, over: threading.Event) 
         client.get("/api/v1/overview").raise_for_status()
         work.overview_max_s = max(work.overview_max_s, time.monotonic() - begin)
         work.overviews += 1
+
+
+def _lists(client: httpx.Client, work: OperatorWork, over: threading.Event) -> None:
+    while not over.is_set():
+        client.get("/api/v1/devices", params={"limit": 1_000}).raise_for_status()
+        work.lists += 1
 
 
 def _live(client: httpx.Client, work: OperatorWork, over: threading.Event) -> None:

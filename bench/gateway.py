@@ -18,6 +18,7 @@ from bench.servers import Counted
 __all__ = ["Gateway", "QueryTable", "Settled", "device_name", "gateway"]
 
 BULK: Final = 5_000
+READER: Final = "bench-reader"
 SETTLE_S: Final = 120.0
 QUERY_TIMEOUT_S: Final = 3_600
 
@@ -60,6 +61,8 @@ class Gateway:
     work: Path
     name: str = "gateway"
     credentials: Path = field(init=False)
+    reader: tuple[str, str] = ("", "")
+    """Name and secret of the application that reads everything."""
 
     def __post_init__(self) -> None:
         """Nobody is registered yet."""
@@ -102,6 +105,12 @@ class Gateway:
         """Deploys rules."""
         for name, sql in rules.items():
             self.call("PUT", f"/rules/{name}", {"sql": sql})
+
+    def let_reader_in(self) -> None:
+        """Adds an application that may subscribe to every topic."""
+        self.call("PUT", f"/roles/{READER}", {"publish": [], "subscribe": ["#"]})
+        made = self.call("POST", "/applications", {"name": READER, "role": READER})
+        self.reader = (READER, made["secret"])
 
     def rules(self) -> dict[str, dict[str, Any]]:
         """The rules with their counters by name."""

@@ -10,10 +10,11 @@ from bench.gateway import gateway
 from bench.load import run_load
 from bench.rules import REACTION
 
-__all__ = ["Latency", "measure_latency"]
+__all__ = ["BUSY_RATE", "RATE", "Latency", "measure_latency"]
 
 CONNECTIONS: Final = 1_000
 RATE: Final = 10_000
+BUSY_RATE: Final = 100_000
 REACT: Final = 10
 FILL_S: Final = 10.0
 
@@ -27,8 +28,11 @@ class Latency:
     history_rows: int
 
 
-def measure_latency(seconds: float, work: Path) -> Latency:
-    """Fills the history for some seconds so that a query over it is heavy; then sends at a fixed rate, open loop."""
+def measure_latency(seconds: float, work: Path, rate: int = RATE, *, busy: bool = False) -> Latency:
+    """Fills the history for some seconds so that a query over it is heavy; then sends at a fixed rate, open loop.
+
+    With `busy`, a client asks the gateway's Python for long lists all the time.
+    """
     log = work / "load.log"
     try:
         with gateway(work / "gateway") as server:
@@ -41,8 +45,8 @@ def measure_latency(seconds: float, work: Path) -> Latency:
             }
             filled = run_load(log, "send", topics=10, per_segment=10, seconds=min(FILL_S, seconds), **given)
             server.rest()
-            with at_work(server) as operator:
-                report = run_load(log, "latency", rate=RATE, react=REACT, seconds=seconds, **given)
+            with at_work(server, busy=busy) as operator:
+                report = run_load(log, "latency", rate=rate, react=REACT, seconds=seconds, **given)
             return Latency(report, operator, 2 * int(filled["sent"]))
     finally:
         shutil.rmtree(work / "gateway", ignore_errors=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.load import ROOT
-from bench.servers import mosquitto_binary
+from bench.peers import NATS_VERSION, RUMQTTD_VERSION, mosquitto_binary
 
 __all__ = ["Machine", "describe"]
 
@@ -21,7 +21,7 @@ class Machine:
     memory_bytes: int
     kernel: str
     python: str
-    mosquitto: str
+    peers: str
     commit: str
     changed_files: int
     load_average: tuple[float, float, float]
@@ -55,7 +55,7 @@ def describe() -> Machine:
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         kernel=platform.release(),
         python=platform.python_version(),
-        mosquitto=_mosquitto(),
+        peers=f"Mosquitto {_mosquitto()}, NATS {NATS_VERSION}, rumqttd {RUMQTTD_VERSION}",
         commit=_git("rev-parse", "--short=12", "HEAD") or "unknown",
         changed_files=len(_git("status", "--porcelain", "--untracked-files=no").splitlines()),
         load_average=os.getloadavg(),

@@ -10,7 +10,7 @@ from bench.gateway import Gateway, Settled
 from bench.load import load
 from bench.options import Case
 from bench.process import usage
-from bench.servers import Mosquitto, Server
+from bench.servers import Server
 
 __all__ = ["READINGS", "Measurement", "Sent", "measure"]
 
@@ -25,8 +25,8 @@ THREADS: Final = os.cpu_count() or 1
 class Measurement:
     """What one load gave. CPU is that of the server alone, without its query process; memory is resident bytes.
 
-    `messages_per_s` are those taken (QoS 0), acknowledged (QoS 1), or, by a broker, delivered to its subscriber; CPU is
-    for each of these.
+    `messages_per_s` are those taken (QoS 0), acknowledged (QoS 1), or delivered, if somebody has subscribed; CPU is for
+    each of these.
     """
 
     server: str
@@ -56,9 +56,19 @@ def measure(server: Server, case: Case, seconds: float, work: Path) -> tuple[Mea
     log, counts = work / "load.log", work / "counts.csv"
     with ExitStack() as stack:
         receiver = None
-        if isinstance(server, Mosquitto):
+        if case.subscribers:
+            reader = server.reader if isinstance(server, Gateway) else ("reader", None)
             receiver = stack.enter_context(
-                load(log, "receive", to=server.address, filter="#", seconds=int(seconds) + 300)
+                load(
+                    log,
+                    "receive",
+                    to=server.address,
+                    user=reader[0],
+                    password=reader[1],
+                    filter="devices/#",
+                    subscribers=case.subscribers,
+                    seconds=int(seconds) + 300,
+                )
             )
             receiver.expect("ready")
         options = {"connections": case.connections, "topics": case.topics, "per_segment": case.per_segment}

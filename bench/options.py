@@ -2,25 +2,43 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
+
+from bench.peers import PEERS
 
 __all__ = ["PARTS", "Case", "Options", "parse"]
 
-PARTS: Final = ("throughput", "durable", "latency", "memory", "start")
+PARTS: Final = (
+    "throughput",
+    "delivered",
+    "fanout",
+    "durable",
+    "acknowledgement",
+    "delivery",
+    "latency",
+    "busy",
+    "memory",
+    "start",
+)
 
 
 @dataclass(frozen=True)
 class Case:
-    """One load: devices on a connection each, topics per device, messages per TCP segment, quality of service."""
+    """One load: devices on a connection each, topics per device, messages per TCP segment, quality of service, and
+    those who have subscribed to all of it.
+    """
 
     connections: int
     topics: int
     per_segment: int
     qos: int = 0
+    subscribers: int = 0
 
     def __str__(self) -> str:
-        return f"{self.connections:,} connections, {self.per_segment} per segment, QoS {self.qos}"
+        many = "connection" if self.connections == 1 else "connections"
+        load = f"{self.connections:,} {many}, {self.per_segment} per segment, QoS {self.qos}"
+        return load if not self.subscribers else f"{load}, to {self.subscribers:,} subscribers"
 
 
 @dataclass(frozen=True)
@@ -33,7 +51,7 @@ class Options:
     parts: tuple[str, ...]
     connections: tuple[int, ...]
     held: int
-    mosquitto: bool
+    peers: tuple[str, ...]
     ordered: int
     cold_make_run: bool
 
@@ -41,6 +59,15 @@ class Options:
         """The loads of the throughput part: 10 messages per segment and one, over 10,000 topics where there is room."""
         topics = {n: max(1, min(10, 10_000 // n)) for n in self.connections}
         return [Case(n, topics[n], per_segment) for per_segment in (10, 1) for n in self.connections]
+
+    def delivered(self) -> list[Case]:
+        """The loads of the throughput part with the most connections, and one subscriber to everything."""
+        most = max(self.connections)
+        return [replace(case, subscribers=1) for case in self.cases() if case.connections == most]
+
+    def fanout(self) -> Case:
+        """One publisher, and a thousand subscribers."""
+        return Case(1, 10, 10, subscribers=1_000)
 
     def durable(self) -> Case:
         """The load of the durable part."""
@@ -51,12 +78,20 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(word) for word in text.split(","))
 
 
-def _parts(text: str) -> tuple[str, ...]:
+def _some_of(known: Sequence[str], what: str, text: str) -> tuple[str, ...]:
     words = text.split(",")
     for word in words:
-        if word not in PARTS:
-            raise argparse.ArgumentTypeError(f"{word!r} is no part: one of {', '.join(PARTS)}")
-    return tuple(part for part in PARTS if part in words)
+        if word not in known:
+            raise argparse.ArgumentTypeError(f"{word!r} is no {what}: one of {', '.join(known)}")
+    return tuple(name for name in known if name in words)
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return _some_of(PARTS, "part", text)
+
+
+def _peers(text: str) -> tuple[str, ...]:
+    return () if text == "none" else _some_of(tuple(PEERS), "peer", text)
 
 
 def parse(words: Sequence[str]) -> Options:
@@ -68,7 +103,7 @@ def parse(words: Sequence[str]) -> Options:
     parser.add_argument("--parts", type=_parts, default=PARTS, help=f"some of {','.join(PARTS)}")
     parser.add_argument("--connections", type=_numbers, default=(1_000, 10_000), help="default 1000,10000")
     parser.add_argument("--held", type=int, default=25_000, help="idle connections to hold (default 25000)")
-    parser.add_argument("--no-mosquitto", action="store_true", help="leave Mosquitto out")
+    parser.add_argument("--peers", type=_peers, default=tuple(PEERS), help=f"some of {','.join(PEERS)}, or none")
     parser.add_argument("--ordered", type=int, default=100, help="devices whose rows are checked one by one")
     parser.add_argument("--cold-make-run", action="store_true", help="also clone, and time `make run` from nothing")
     given = parser.parse_args(words)
@@ -79,7 +114,7 @@ def parse(words: Sequence[str]) -> Options:
         parts=given.parts,
         connections=given.connections,
         held=given.held,
-        mosquitto=not given.no_mosquitto,
+        peers=given.peers,
         ordered=given.ordered,
         cold_make_run=given.cold_make_run,
     )

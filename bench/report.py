@@ -4,11 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from bench.answers import ACK_RATE, DELIVERY_RATE
+from bench.latency import BUSY_RATE, RATE, Latency
 from bench.measure import Measurement
 from bench.memory import Memory
+from bench.peers import PEERS
 from bench.results import Results
 from bench.targets import targets
-from bench.throughput import CaseResult
 from bench.verify import Verification
 
 __all__ = ["Table", "markdown", "tables"]
@@ -32,7 +34,9 @@ def tables(results: Results) -> list[Table]:
     """All that there is to show, the comparison with what is wanted first."""
     found = [_wanted(results)]
     found += [_loads(results), _rounds(results), _checks(results)]
-    found += [table for table in (_latency(results), _memory(results), _start(results)) if table is not None]
+    found.append(_answers(results))
+    latencies = (_latency(results.latency, RATE), _latency(results.busy_latency, BUSY_RATE))
+    found += [table for table in (*latencies, _memory(results), _start(results)) if table is not None]
     return [table for table in found if table.rows]
 
 
@@ -45,7 +49,7 @@ def markdown(results: Results) -> str:
         f"- command: `{results.command}`",
         f"- commit: {machine.commit}, {machine.changed_files} files changed since",
         f"- machine: {machine.cores} cores, {machine.processor}, {machine.memory_bytes / (1 << 30):.0f} GiB, "
-        f"Linux {machine.kernel}, Python {machine.python}, Mosquitto {machine.mosquitto}",
+        f"Linux {machine.kernel}, Python {machine.python}; {machine.peers}",
         f"- load average before: {', '.join(f'{load:.2f}' for load in machine.load_average)}",
         "",
         "Generator, servers and subscriber share the machine. Figures are medians of the rounds, a ratio is the median",
@@ -75,23 +79,20 @@ def _wanted(results: Results) -> Table:
 def _loads(results: Results) -> Table:
     rows = []
     for result in results.cases:
-        for server in ("bare sink", "gateway", "Mosquitto"):
+        for server in ("bare sink", "gateway", *(peer.name for peer in PEERS.values())):
             run = result.median(server)
             if run is not None:
-                ratio = result.ratio(server)
+                ratio = result.ratio(server, "gateway" if result.case.subscribers else "bare sink")
                 shown = f"{ratio:.2f}" if ratio is not None else NONE
-                rows.append((str(result.case), _server(run, result), shown, *_figures(run)))
+                rows.append((str(result.case), run.server, shown, *_figures(run)))
     return Table(
         f"Loads of {results.seconds:g} s",
         ("load", "server", "ratio", *FIGURES),
         rows,
-        "QoS 0: messages/s taken; of Mosquitto, delivered to one wildcard subscriber. QoS 1: acknowledged, by the "
-        "gateway after they are on disk. CPU is the server's process alone.",
+        "QoS 0: messages/s taken, or delivered where somebody has subscribed. QoS 1: acknowledged, by the gateway "
+        "after they are on disk. The ratio is to the bare sink; where somebody has subscribed, to the gateway. CPU is "
+        "the server's process alone.",
     )
-
-
-def _server(run: Measurement, result: CaseResult) -> str:
-    return f"{run.server} (delivered)" if run.delivered is not None and result.case.qos == 0 else run.server
 
 
 def _figures(run: Measurement) -> tuple[str, ...]:
@@ -152,13 +153,28 @@ def _check(case: object, found: Verification) -> tuple[str, ...]:
     )
 
 
-def _latency(results: Results) -> Table | None:
-    if results.latency is None:
+def _answers(results: Results) -> Table:
+    rows = []
+    if results.acknowledgement is not None:
+        report = results.acknowledgement.report
+        keys = ("ack_p50_ms", "ack_p99_ms", "ack_p999_ms", "ack_max_ms")
+        count = f"{report['acknowledged']:,} of {report['sent']:,}"
+        rows.append((f"QoS 1 acknowledged, {ACK_RATE:,}/s", count, *(f"{report[key]:.2f}" for key in keys)))
+    for server, report in (results.delivery.reports if results.delivery is not None else {}).items():
+        if "failure" not in report:
+            count = f"{report['reactions']:,} of {report['reactions_expected']:,}"
+            times = (f"{report[key]:.2f}" for key in ("p50_ms", "p99_ms", "p999_ms", "max_ms"))
+            rows.append((f"{server} to one subscriber, {DELIVERY_RATE:,}/s", count, *times))
+    return Table("Answers, open loop", ("what", "messages", "p50 ms", "p99", "p99.9", "max"), rows)
+
+
+def _latency(latency: Latency | None, rate: int) -> Table | None:
+    if latency is None:
         return None
-    report, operator = results.latency.report, results.latency.operator
+    report, operator = latency.report, latency.operator
     mean = operator.query_s / operator.queries if operator.queries else 0.0
     return Table(
-        "From publishing to the rule's command at the device, 10,000 messages/s, open loop",
+        f"From publishing to the rule's command at the device, {rate:,} messages/s, open loop",
         ("commands", "expected", "p50 ms", "p90", "p99", "p99.9", "max"),
         [
             (
@@ -167,10 +183,11 @@ def _latency(results: Results) -> Table | None:
                 *(f"{report[key]:.2f}" for key in ("p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms")),
             )
         ],
-        f"Meanwhile the operator ran {operator.queries} queries over {results.latency.history_rows:,} readings "
+        f"Meanwhile the operator ran {operator.queries} queries over {latency.history_rows:,} readings "
         f"and more ({mean:.1f} s each, {operator.queries_refused} refused), fetched the overview "
         f"{operator.overviews} times (longest {operator.overview_max_s:.2f} s), and got "
-        f"{operator.live_bytes / 1000:,.0f} kB of live readings."
+        f"{operator.live_bytes / 1000:,.0f} kB of live readings"
+        + (f", and {operator.lists:,} lists of 1,000 devices." if operator.lists else ".")
         + (f" It was interrupted: {operator.failure}." if operator.failure else ""),
     )
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from bench.answers import Acknowledgement, Delivery
 from bench.latency import Latency
 from bench.machine import Machine
 from bench.memory import Memory
@@ -27,16 +28,26 @@ class Results:
     rounds: int
     machine: Machine
     throughput: list[CaseResult] = field(default_factory=list)
+    delivered: list[CaseResult] = field(default_factory=list)
     durable: CaseResult | None = None
     latency: Latency | None = None
+    busy_latency: Latency | None = None
+    acknowledgement: Acknowledgement | None = None
+    delivery: Delivery | None = None
     memory: Memory | None = None
     start: Start | None = None
     failures: list[str] = field(default_factory=list)
 
     @property
+    def found(self) -> bool:
+        """Whether there is anything to keep."""
+        others = (self.latency, self.busy_latency, self.acknowledgement, self.delivery, self.memory, self.start)
+        return any(case.runs for case in self.cases) or any(other is not None for other in others)
+
+    @property
     def cases(self) -> list[CaseResult]:
         """All loads."""
-        return self.throughput + ([self.durable] if self.durable is not None else [])
+        return self.throughput + self.delivered + ([self.durable] if self.durable is not None else [])
 
 
 def save(results: Results, name: str, text: str, directory: Path) -> Path:

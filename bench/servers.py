@@ -1,6 +1,7 @@
-"""What is measured: a bare sink, the gateway, Mosquitto. All listen on loopback and are ended with their block."""
+"""What takes a load: the seam of bench.gateway and bench.peers, and the bare sink. All listen on loopback and are
+ended with their block.
+"""
 
-import shutil
 import socket
 import subprocess
 import time
@@ -10,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from bench.load import BenchError, LoadRun, load
-from bench.process import child
+from bench.load import LoadRun, load
 
-__all__ = ["Counted", "Mosquitto", "Server", "Sink", "mosquitto", "mosquitto_binary", "sink"]
+__all__ = ["Counted", "Server", "Sink", "answers", "free_port", "sink"]
 
 SHARDS: Final = 2
 
@@ -49,7 +49,8 @@ class Server(Protocol):
         """What it counted, when all has been sent; None if it does not say. To be asked once."""
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody uses now."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]
@@ -79,43 +80,14 @@ class Sink:
 @contextmanager
 def sink(log: Path) -> Iterator[Sink]:
     """The sink, with as many shards as the gateway has here."""
-    address = f"127.0.0.1:{_free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     with load(log, "sink", bind=address, shards=SHARDS) as run:
         run.expect("ready")
         yield Sink(address, run)
 
 
-@dataclass(frozen=True)
-class Mosquitto:
-    """Mosquitto with its defaults; clients need no credentials."""
-
-    address: str
-    pid: int
-    name: str = "Mosquitto"
-    credentials: Path | None = None
-
-    def counted(self) -> None:
-        """It counts messages every ten seconds only, and no calls of recv."""
-
-
-def mosquitto_binary() -> str | None:
-    """Where Mosquitto is installed, if it is."""
-    return shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-
-
-@contextmanager
-def mosquitto(binary: str, work: Path) -> Iterator[Mosquitto]:
-    """A broker with a configuration of its own."""
-    port = _free_port()
-    config = work / "mosquitto.conf"
-    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_type error\n")
-    with child([binary, "-c", str(config)], work / "mosquitto.log") as process:
-        if not _answers(process, port):
-            raise BenchError(f"Mosquitto did not start: {(work / 'mosquitto.log').read_text()[-500:]}")
-        yield Mosquitto(f"127.0.0.1:{port}", process.pid)
-
-
-def _answers(process: "subprocess.Popen[str]", port: int) -> bool:
+def answers(process: "subprocess.Popen[str]", port: int) -> bool:
+    """Whether the process listens on the port within ten seconds."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):

@@ -1,10 +1,13 @@
 """The figures to reach, and whether they were."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
+from bench.answers import ACK_RATE, DELIVERY_RATE
+from bench.latency import BUSY_RATE, RATE, Latency
 from bench.results import Results
+from bench.throughput import MANY, CaseResult
 
 __all__ = ["Target", "targets"]
 
@@ -21,7 +24,14 @@ class Target:
 
 def targets(results: Results) -> list[Target]:
     """Those of the parts that ran."""
-    parts: tuple[Callable[[Results], Iterator[Target]], ...] = (_throughput, _checked, _latency, _memory, _start)
+    parts: tuple[Callable[[Results], Iterator[Target]], ...] = (
+        _throughput,
+        _checked,
+        _answers,
+        _latency,
+        _memory,
+        _start,
+    )
     return list(chain.from_iterable(part(results) for part in parts))
 
 
@@ -29,12 +39,30 @@ def _throughput(results: Results) -> Iterator[Target]:
     for result in results.throughput:
         ratio = result.ratio("gateway")
         if ratio is not None:
-            least = 0.6 if result.case.per_segment > 1 else 0.85
+            many = result.case.connections >= MANY
+            least = (0.75 if many else 0.6) if result.case.per_segment > 1 else (0.9 if many else 0.85)
             yield Target(str(result.case), f"≥ {least} of the bare sink", f"{ratio:.2f}", ratio >= least)
+        for peer in ("NATS", "rumqttd"):
+            yield from _against(result, peer, 1.0, "takes in")
+    for result in results.delivered:
+        if result.case.subscribers > 1:
+            yield from _against(result, "rumqttd", 1.2, "delivers")
+        elif result.case.per_segment > 1:
+            yield from _against(result, "NATS", 1.2, "delivers")
+            yield from _against(result, "Mosquitto", 8.0, "delivers")
+        else:
+            yield from _against(result, "rumqttd", 1.1, "delivers")
     durable = results.durable.median("gateway") if results.durable is not None else None
     if durable is not None and results.durable is not None:
         rate = durable.messages_per_s
-        yield Target(f"{results.durable.case}, on disk", "≥ 250,000/s", f"{rate:,.0f}/s", rate >= 250_000)
+        yield Target(f"{results.durable.case}, on disk", "≥ 500,000/s", f"{rate:,.0f}/s", rate >= 500_000)
+        yield from _against(results.durable, "Mosquitto", 5.0, "acknowledges")
+
+
+def _against(result: CaseResult, peer: str, least: float, does: str) -> Iterator[Target]:
+    ratio = result.ratio("gateway", peer)
+    if ratio is not None:
+        yield Target(f"{result.case}", f"≥ {least:g} of what {peer} {does}", f"{ratio:.2f}", ratio >= least)
 
 
 def _checked(results: Results) -> Iterator[Target]:
@@ -45,20 +73,39 @@ def _checked(results: Results) -> Iterator[Target]:
 
 
 def _latency(results: Results) -> Iterator[Target]:
-    if results.latency is None:
-        return
-    report = results.latency.report
-    for name, key, limit in (("p50", "p50_ms", 2.0), ("p99", "p99_ms", 10.0)):
+    if results.latency is not None:
+        yield from _reaction(results.latency, RATE, (("p50", "p50_ms", 2.0), ("p99", "p99_ms", 10.0)))
+    if results.busy_latency is not None:
+        yield from _reaction(results.busy_latency, BUSY_RATE, (("p99", "p99_ms", 10.0),))
+
+
+def _reaction(latency: Latency, rate: int, limits: Iterable[tuple[str, str, float]]) -> Iterator[Target]:
+    report = latency.report
+    for name, key, limit in limits:
+        found = report[key]
         yield Target(
-            f"publish → rule → command, {name}", f"< {limit:g} ms", f"{report[key]:.2f} ms", report[key] < limit
+            f"publish → rule → command at {rate:,}/s, {name}", f"< {limit:g} ms", f"{found:.2f} ms", found < limit
         )
     complete = report["reactions"] == report["reactions_expected"]
     yield Target(
         "… commands that arrived",
         f"{report['reactions_expected']:,}",
         f"{report['reactions']:,}",
-        complete and not results.latency.operator.failure,
+        complete and not latency.operator.failure,
     )
+
+
+def _answers(results: Results) -> Iterator[Target]:
+    if results.acknowledgement is not None:
+        found = results.acknowledgement.report["ack_p99_ms"]
+        disk = f"{found:.2f} ms (the disk alone: {results.acknowledgement.sync_p99_ms:.2f} ms)"
+        yield Target(f"QoS 1 at {ACK_RATE:,}/s, acknowledged, p99", "< 10 ms", disk, found < 10)
+    if results.delivery is not None:
+        ours, theirs = (results.delivery.reports.get(name, {}).get("p99_ms") for name in ("gateway", "Mosquitto"))
+        if ours is not None and theirs is not None:
+            found = f"{ours:.2f} and {theirs:.2f} ms"
+            wanted = "≤ 2 of Mosquitto's"
+            yield Target(f"publish → subscriber at {DELIVERY_RATE:,}/s, p99", wanted, found, ours <= 2 * theirs)
 
 
 def _memory(results: Results) -> Iterator[Target]:

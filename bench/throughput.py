@@ -1,4 +1,4 @@
-"""Sink and gateway in turn under the same load, then Mosquitto: medians, ratios, and whether anything is missing."""
+"""Sink and gateway in turn under the same load, then the peers: medians, ratios, and whether anything is missing."""
 
 import shutil
 import statistics
@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import Final
 
 from bench.gateway import Gateway, gateway
+from bench.load import BenchError
 from bench.measure import Measurement, measure
 from bench.options import Case, Options
-from bench.rules import THROUGHPUT
-from bench.servers import Server, mosquitto, mosquitto_binary, sink
+from bench.peers import open_peer
+from bench.rules import TEN, THROUGHPUT
+from bench.servers import Server, sink
 from bench.verify import Verification, verify
 
-__all__ = ["CaseResult", "run_case"]
+__all__ = ["MANY", "CaseResult", "run_case"]
 
 FILTER_RULE: Final = "bench-filter"
+MANY: Final = 10_000
+"""With so many devices ten rules run, with fewer two."""
+
 _MEDIANS: Final = ("messages_per_s", "messages_per_receive", "cpu_us_per_message", "resident_start", "resident_end")
 
 
@@ -70,11 +75,17 @@ def run_case(result: CaseResult, options: Options, work: Path, say: Callable[[st
                 say("nothing is missing" if found.holds else f"NOT THE SAME: {found}")
 
     for number in range(options.rounds):
-        one(sink(work / "sink.log"))
-        one(_ready_gateway(work / "gateway", case.connections), check=number == options.rounds - 1)
-    binary = mosquitto_binary() if options.mosquitto else None
-    if binary is not None:
-        one(mosquitto(binary, work))
+        if not case.subscribers:
+            one(sink(work / "sink.log"))
+        one(
+            _ready_gateway(work / "gateway", case.connections),
+            check=not case.subscribers and number == options.rounds - 1,
+        )
+    for peer in options.peers:
+        try:
+            one(open_peer(peer, work))
+        except BenchError as error:
+            say(f"without {peer}: {error}")
 
 
 @contextmanager
@@ -83,7 +94,8 @@ def _ready_gateway(work: Path, devices: int) -> Iterator[Gateway]:
     try:
         with gateway(work) as running:
             running.register(devices)
-            running.put_rules(THROUGHPUT)
+            running.put_rules(TEN if devices >= MANY else THROUGHPUT)
+            running.let_reader_in()
             yield running
     finally:
         shutil.rmtree(work, ignore_errors=True)

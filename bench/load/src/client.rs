@@ -84,13 +84,13 @@ fn packet(first: u8, body: &[u8]) -> Vec<u8> {
 }
 
 /// CONNECT of MQTT 3.1.1, clean session, keep-alive of 10 minutes.
-pub fn connect_packet(user: &str, password: &str) -> Vec<u8> {
+pub fn connect_packet(client: &str, user: &str, password: &str) -> Vec<u8> {
     let mut body = Vec::new();
     string(&mut body, "MQTT");
     let with_password = !password.is_empty();
     body.extend_from_slice(&[4, if with_password { 0xc2 } else { 0x02 }]);
     body.extend_from_slice(&600u16.to_be_bytes());
-    string(&mut body, &format!("load-{user}"));
+    string(&mut body, client);
     if with_password {
         string(&mut body, user);
         string(&mut body, password);
@@ -117,10 +117,21 @@ pub fn publish_packet(topic: &str, payload: &[u8], qos: u8) -> Vec<u8> {
     packet(0x30 | qos << 1, &body)
 }
 
-/// Opens a connection and waits for its CONNACK.
+/// Opens the only connection of a user and waits for its CONNACK.
 pub fn open(to: SocketAddrV4, index: usize, user: &str, password: &str) -> Result<OwnedFd, Box<dyn Error>> {
+    open_as(to, index, &format!("load-{user}"), user, password)
+}
+
+/// Opens one of several connections of a user and waits for its CONNACK.
+pub fn open_as(
+    to: SocketAddrV4,
+    index: usize,
+    client: &str,
+    user: &str,
+    password: &str,
+) -> Result<OwnedFd, Box<dyn Error>> {
     let fd = poll::connect(to, index)?;
-    write_all(fd.as_raw_fd(), &connect_packet(user, password))?;
+    write_all(fd.as_raw_fd(), &connect_packet(client, user, password))?;
     let answer = wait_frame(fd.as_raw_fd(), Duration::from_secs(30))?;
     match answer.as_slice() {
         [0x20, _, _, 0, ..] => Ok(fd),

@@ -1,5 +1,6 @@
 //! Publish → rule → command at the device: every message carries the time at which it was due, every command gives it
-//! back in its parameters. Open loop: a late message counts from when it was due.
+//! back in its parameters. With `--filter`, publish → subscriber: one further client subscribes and takes every message.
+//! Open loop: a late message counts from when it was due.
 
 use std::error::Error;
 use std::net::SocketAddrV4;
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::args::{Args, Outcome, credentials};
-use crate::client::{Frame, digits, next_frame, open, publish_packet, subscribe};
+use crate::client::{Frame, digits, next_frame, open, open_as, publish_packet, subscribe};
 use crate::poll::{self, EDGE, Poll, READ};
 
 const PAYLOAD: &[u8] = br#"{"temperature":20.00,"due":1000000000}"#;
@@ -30,16 +31,26 @@ pub fn run(args: &Args) -> Outcome {
     let count: usize = args.get("connections", 1000)?;
     let rate: f64 = args.get("rate", 10_000.0)?;
     let seconds: f64 = args.get("seconds", 60.0)?;
-    let react: u64 = args.get("react", 10)?;
+    let filter = args.text("filter");
+    let react: u64 = if filter.is_some() { 1 } else { args.get("react", 10)? };
     let qos: u8 = args.get("qos", 0)?;
     let mut poll = Poll::new()?;
     let mut connections = Vec::with_capacity(count);
     for (i, (user, password)) in credentials(args, count)?.iter().enumerate() {
         let fd = open(to, i, user, password)?;
-        subscribe(fd.as_raw_fd(), &format!("devices/{user}/commands/+"), 0)?;
+        if filter.is_none() {
+            subscribe(fd.as_raw_fd(), &format!("devices/{user}/commands/+"), 0)?;
+        }
         poll.add(fd.as_raw_fd(), i as u64, READ | EDGE)?;
         let packet = publish_packet(&format!("devices/{user}/telemetry/bench"), PAYLOAD, qos);
         connections.push(Connection { fd, packet, rest: Vec::new() });
+    }
+    if let Some(filter) = filter {
+        let (user, password) = (args.text("user").unwrap_or("receiver"), args.text("password").unwrap_or(""));
+        let fd = open_as(to, count, "load-subscriber", user, password)?;
+        subscribe(fd.as_raw_fd(), filter, 0)?;
+        poll.add(fd.as_raw_fd(), count as u64, READ | EDGE)?;
+        connections.push(Connection { fd, packet: Vec::new(), rest: Vec::new() });
     }
     let (mut sent, mut hot) = (0u64, 0u64);
     let mut latencies: Vec<u32> = Vec::new();

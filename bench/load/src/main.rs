@@ -5,8 +5,9 @@
 //! mohhos-load send    --to 127.0.0.1:1883 --credentials FILE --connections 1000 --topics 10 --per-segment 10
 //!                     --qos 0 --inflight 10 --seconds 60 [--rate MSG/S] [--counts FILE] [--drain false]
 //! mohhos-load latency --to 127.0.0.1:1883 --credentials FILE --connections 1000 --rate 10000 --seconds 60
-//!                     --react 10
-//! mohhos-load receive --to 127.0.0.1:1883 --user NAME --password P --filter '#' --seconds 60
+//!                     --react 10 | --filter '#' --user NAME --password P
+//! mohhos-load receive --to 127.0.0.1:1883 --user NAME --password P --filter '#' --subscribers 1
+//!                     --seconds 60
 //! mohhos-load hold    --to 127.0.0.1:1883 --credentials FILE --connections 25000
 //! ```
 //!

@@ -1,5 +1,6 @@
 //! Publishes as fast as the server takes it, or at a rate (open loop), and says how much was sent and acknowledged.
 
+use std::collections::VecDeque;
 use std::error::Error;
 use std::net::SocketAddrV4;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -32,6 +33,8 @@ struct Connection {
     /// Of the segment, still to be written.
     unsent: usize,
     outstanding: usize,
+    /// When the segments whose acknowledgements are awaited were due, and how many each still awaits.
+    due: VecDeque<(f64, usize)>,
     blocked: bool,
     rest: Vec<u8>,
 }
@@ -57,6 +60,8 @@ struct Total {
     acknowledged: u64,
     seconds: f64,
     per_connection: Vec<u64>,
+    /// Of every acknowledgement, microseconds since its message was due.
+    waits_us: Vec<u32>,
 }
 
 /// See the head of `main.rs`. The nth message of a connection goes to topic `n mod --topics`. Prints `open` when all
@@ -81,7 +86,7 @@ pub fn run(args: &Args) -> Outcome {
     let users = credentials(args, connections)?;
     let share = connections.div_ceil(threads);
     let all_open = Barrier::new(connections.div_ceil(share) + 1);
-    let total = std::thread::scope(|scope| {
+    let mut total = std::thread::scope(|scope| {
         let handles: Vec<_> = users
             .chunks(share)
             .enumerate()
@@ -105,6 +110,7 @@ pub fn run(args: &Args) -> Outcome {
             total.acknowledged += part.acknowledged;
             total.seconds = total.seconds.max(part.seconds);
             total.per_connection.extend(part.per_connection);
+            total.waits_us.extend(part.waits_us);
         }
         Ok::<_, Box<dyn Error>>(total)
     })?;
@@ -113,7 +119,13 @@ pub fn run(args: &Args) -> Outcome {
             users.iter().zip(&total.per_connection).map(|((user, _), sent)| format!("{user},{sent}\n"));
         std::fs::write(path, lines.collect::<String>())?;
     }
+    total.waits_us.sort_unstable();
+    let wait = |q: f64| quantile_ms(&total.waits_us, q);
     Ok(json!({
+        "ack_p50_ms": wait(0.5),
+        "ack_p99_ms": wait(0.99),
+        "ack_p999_ms": wait(0.999),
+        "ack_max_ms": wait(1.0),
         "sent": total.sent,
         "hot": total.hot,
         "acknowledged": total.acknowledged,
@@ -123,12 +135,27 @@ pub fn run(args: &Args) -> Outcome {
     }))
 }
 
+fn quantile_ms(sorted_us: &[u32], q: f64) -> Option<f64> {
+    let at = ((sorted_us.len() as f64 * q) as usize).min(sorted_us.len().checked_sub(1)?);
+    sorted_us.get(at).map(|us| f64::from(*us) / 1000.0)
+}
+
 impl Connection {
     fn new(fd: OwnedFd, user: &str, load: Load) -> Self {
         let packet = publish_packet(&format!("devices/{user}/telemetry/t0"), PAYLOAD, load.qos);
         let segment = packet.repeat(load.per_segment);
         let payloads = (1..=load.per_segment).map(|n| n * packet.len() - PAYLOAD.len()).collect();
-        Self { fd, segment, payloads, sent: 0, unsent: 0, outstanding: 0, blocked: false, rest: Vec::new() }
+        Self {
+            fd,
+            segment,
+            payloads,
+            sent: 0,
+            unsent: 0,
+            outstanding: 0,
+            due: VecDeque::new(),
+            blocked: false,
+            rest: Vec::new(),
+        }
     }
 
     /// Writes new digits: values that vary, and per topic a sequence number that counts up. Gives how many are hot.
@@ -171,6 +198,20 @@ impl Connection {
         self.unsent -= poll::write(self.fd.as_raw_fd(), &self.segment[from..])?;
         self.blocked = self.unsent > 0;
         Ok(!self.blocked)
+    }
+
+    /// Notes how long the next acknowledgements were waited for.
+    fn acknowledge(&mut self, mut count: usize, now: f64, waits_us: &mut Vec<u32>) {
+        while let Some((due, left)) = self.due.front_mut() {
+            let taken = count.min(*left);
+            waits_us.extend(std::iter::repeat_n(((now - *due) * 1e6) as u32, taken));
+            *left -= taken;
+            count -= taken;
+            if *left > 0 {
+                break;
+            }
+            self.due.pop_front();
+        }
     }
 
     /// Takes acknowledgements; how many came, or `None` when the server has closed.
@@ -236,14 +277,19 @@ fn work(
                 continue;
             }
             total.hot += connection.refresh(load, &mut random);
+            if load.rate > 0.0 && load.qos > 0 {
+                connection.due.push_back((total.sent as f64 / load.rate, load.per_segment));
+            }
             connection.flush()?;
             total.sent += load.per_segment as u64;
             progress = true;
         }
-        total.acknowledged += events(&mut poll, &mut connections, &mut buffer, i32::from(!progress))?;
+        let timeout = i32::from(!progress);
+        total.acknowledged +=
+            events(&mut poll, &mut connections, &mut buffer, timeout, start, &mut total.waits_us)?;
     }
     if load.drain {
-        drain(&mut poll, &mut connections, &mut buffer, &mut total, load)?;
+        drain(&mut poll, &mut connections, &mut buffer, &mut total, load, start)?;
     }
     total.seconds = start.elapsed().as_secs_f64();
     total.per_connection = connections.iter().map(|c| c.sent).collect();
@@ -256,6 +302,8 @@ fn events(
     connections: &mut [Connection],
     buffer: &mut [u8],
     timeout_ms: i32,
+    start: Instant,
+    waits_us: &mut Vec<u32>,
 ) -> Result<u64, Box<dyn Error>> {
     let mut acknowledged = 0;
     for (key, ready) in poll.wait(timeout_ms)? {
@@ -263,6 +311,7 @@ fn events(
         if ready & READ != 0 {
             let got = connection.receive(buffer)?.ok_or("the server closed a connection under load")?;
             acknowledged += got as u64;
+            connection.acknowledge(got, start.elapsed().as_secs_f64(), waits_us);
         }
         if ready & WRITE != 0 && connection.blocked {
             connection.flush()?;
@@ -278,13 +327,14 @@ fn drain(
     buffer: &mut [u8],
     total: &mut Total,
     load: Load,
+    start: Instant,
 ) -> Result<(), Box<dyn Error>> {
     let until = Instant::now() + DRAIN;
     while connections.iter().any(|c| c.blocked || (load.qos > 0 && c.outstanding > 0)) {
         if Instant::now() > until {
             return Err(LATE.into());
         }
-        total.acknowledged += events(poll, connections, buffer, 10)?;
+        total.acknowledged += events(poll, connections, buffer, 10, start, &mut total.waits_us)?;
     }
     for connection in connections.iter_mut() {
         crate::client::write_all(connection.fd.as_raw_fd(), &[0xe0, 0])?;

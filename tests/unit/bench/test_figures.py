@@ -56,6 +56,29 @@ def test_a_target_is_reached_or_not(ours: float, reached: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("connections", "subscribers", "peer", "theirs", "reached"),
+    [
+        (10_000, 1, "NATS", 83, True),
+        (10_000, 1, "NATS", 84, False),
+        (1, 1_000, "rumqttd", 83, True),
+        (1, 1_000, "rumqttd", 84, False),
+        (10_000, 0, "rumqttd", 101, False),
+    ],
+)
+def test_a_peer_is_beaten_by_as_much_as_is_wanted_or_not(
+    connections: int, subscribers: int, peer: str, theirs: float, reached: bool
+) -> None:
+    case = CaseResult(Case(connections, 1, 10, subscribers=subscribers), [run("gateway", 100), run(peer, theirs)])
+    found = Results(datetime(2026, 1, 31, tzinfo=UTC), "python -m bench", 60, 1, MACHINE)
+    if subscribers:
+        found.delivered.append(case)
+    else:
+        found.throughput.append(case)
+    assert [target.reached for target in targets(found)] == [reached]
+    assert f"| {peer} |" in re.sub(" +", " ", markdown(found))
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"taken": 9},
@@ -100,5 +123,8 @@ def test_the_loads_have_ten_thousand_topics() -> None:
         (n, s) for n in (1_000, 10_000) for s in (1, 10)
     }
     assert options.parse(["--parts", "memory,latency"]).parts == ("latency", "memory")
-    with pytest.raises(SystemExit):
-        options.parse(["--parts", "speed"])
+    assert options.parse(["--peers", "none"]).peers == ()
+    assert options.parse(["--peers", "rumqttd,nats"]).peers == ("nats", "rumqttd")
+    for wrong in (["--parts", "speed"], ["--peers", "me"]):
+        with pytest.raises(SystemExit):
+            options.parse(wrong)
