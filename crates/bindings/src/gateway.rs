@@ -50,6 +50,10 @@ impl Gateway {
         Ok(ports)
     }
 
+    fn reload_tls(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        self.free(py, mohhos_gateway::Gateway::reload_tls)
+    }
+
     fn put_devices(&self, py: Python<'_>, codes: Vec<(String, u32)>) -> PyResult<()> {
         self.free(py, |gateway| gateway.put_devices(&codes))
     }

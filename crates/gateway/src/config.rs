@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use mohhos_history::HistoryConfig;
-use mohhos_hub::{HubConfig, Limits, ListenerConfig};
+use mohhos_hub::{
+    CertificateIdentity, ClientCertificates, HubConfig, Limits, ListenerConfig, TlsConfig, TransportConfig,
+    WebSocketConfig,
+};
 use mohhos_log::LogConfig;
 use mohhos_stream::EngineConfig;
 
@@ -48,6 +51,93 @@ pub struct Listener {
     pub bind: SocketAddr,
     /// The role of clients without credentials.
     pub anonymous_role: Option<String>,
+    /// A load balancer tells the clients' addresses.
+    #[serde(default)]
+    pub proxy_protocol: bool,
+    /// Origins of web pages that may connect by WebSocket; without it there is no WebSocket.
+    #[serde(default)]
+    pub websocket_origins: Option<Vec<String>>,
+    /// TLS.
+    #[serde(default)]
+    pub tls: Option<Tls>,
+}
+
+/// TLS of a listener; paths of PEM files.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(
+    missing_docs,
+    reason = "the names are those of the configuration, which docs/configuration.md explains"
+)]
+pub struct Tls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub only_newest: bool,
+    pub clients: Clients,
+    pub client_ca: Option<PathBuf>,
+    pub client_revocations: Option<PathBuf>,
+    pub identity: Identity,
+}
+
+/// Whether clients show certificates.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Clients {
+    /// They are not asked.
+    Off,
+    /// They may.
+    Optional,
+    /// They must.
+    Required,
+}
+
+/// What of a client certificate names the principal.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Identity {
+    /// Nothing.
+    None,
+    /// The common name.
+    Cn,
+    /// The DNS name in the subject alternative name.
+    San,
+}
+
+impl Listener {
+    fn hub(&self) -> ListenerConfig {
+        ListenerConfig {
+            name: self.name.clone(),
+            bind: self.bind,
+            anonymous_role: self.anonymous_role.clone(),
+            transport: TransportConfig {
+                proxy_protocol: self.proxy_protocol,
+                tls: self.tls.as_ref().map(Tls::hub),
+                websocket: self.websocket_origins.clone().map(|origins| WebSocketConfig { origins }),
+            },
+        }
+    }
+}
+
+impl Tls {
+    fn hub(&self) -> TlsConfig {
+        TlsConfig {
+            certificate: self.certificate.clone(),
+            key: self.key.clone(),
+            only_newest: self.only_newest,
+            clients: match self.clients {
+                Clients::Off => ClientCertificates::Off,
+                Clients::Optional => ClientCertificates::Optional,
+                Clients::Required => ClientCertificates::Required,
+            },
+            client_ca: self.client_ca.clone(),
+            client_revocations: self.client_revocations.clone(),
+            identity: match self.identity {
+                Identity::None => CertificateIdentity::Nothing,
+                Identity::Cn => CertificateIdentity::CommonName,
+                Identity::San => CertificateIdentity::AlternativeName,
+            },
+        }
+    }
 }
 
 /// Bounds for clients.
@@ -66,6 +156,7 @@ pub struct LimitsSection {
     pub keep_alive_max_s: u16,
     pub session_expiry_max_s: u32,
     pub connect_timeout_s: u32,
+    pub max_handshakes: usize,
     pub metrics_per_device: u32,
     pub max_retained: usize,
 }
@@ -158,15 +249,7 @@ impl Config {
         let limits = &self.limits;
         Ok(HubConfig {
             shards: self.shards,
-            listeners: self
-                .listeners
-                .iter()
-                .map(|l| ListenerConfig {
-                    name: l.name.clone(),
-                    bind: l.bind,
-                    anonymous_role: l.anonymous_role.clone(),
-                })
-                .collect(),
+            listeners: self.listeners.iter().map(Listener::hub).collect(),
             limits: Limits {
                 max_connections: limits.max_connections,
                 max_packet_bytes: limits.max_packet_bytes,
@@ -176,6 +259,7 @@ impl Config {
                 keep_alive_max_s: limits.keep_alive_max_s,
                 session_expiry_max_s: limits.session_expiry_max_s,
                 connect_timeout_s: limits.connect_timeout_s,
+                max_handshakes: limits.max_handshakes,
                 metrics_per_device: limits.metrics_per_device,
                 max_retained: limits.max_retained,
                 max_future_us: self.time.max_future_s * SECOND_US,

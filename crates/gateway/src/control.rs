@@ -19,6 +19,14 @@ impl Gateway {
         self.running(|parts| parts.hub.ports().to_vec())
     }
 
+    /// Reads the certificates, keys and revocation lists of all listeners again; the names of those that have changed.
+    ///
+    /// # Errors
+    /// A file cannot be used (the listener goes on with those before), or it does not run.
+    pub fn reload_tls(&self) -> Result<Vec<String>, GatewayError> {
+        Ok(self.running(|parts| parts.hub.reload_tls())??)
+    }
+
     /// Makes registered devices and their persisted codes known.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mohhos_decode::Names;
 use mohhos_hub::{
     Credential, HubConfig, HubParts, Limits, ListenerConfig, Prepared, Principal, PrincipalKind, SystemClock,
-    hash_secret,
+    TransportConfig, hash_secret,
 };
 use mohhos_log::{Dictionary, Fs, Log, LogConfig, OsFs};
 
@@ -36,6 +36,7 @@ fn main() -> Outcome {
             name: "main".into(),
             bind: ([127, 0, 0, 1], port).into(),
             anonymous_role: None,
+            transport: TransportConfig::default(),
         }],
         limits: Limits { max_connections: 30_000, ..Limits::default() },
         gateway_key,

@@ -1,6 +1,7 @@
 //! What the hub is told at its start.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// The hub's configuration. It does not change while the hub runs.
 #[derive(Debug, Clone)]
@@ -30,6 +31,67 @@ pub struct ListenerConfig {
     pub bind: SocketAddr,
     /// The role of clients that send no credentials; `None` refuses them.
     pub anonymous_role: Option<String>,
+    /// What lies between TCP and MQTT.
+    pub transport: TransportConfig,
+}
+
+/// What lies between TCP and MQTT; by default nothing.
+#[derive(Debug, Clone, Default)]
+pub struct TransportConfig {
+    /// A load balancer sends the client's address first (PROXY protocol, version 2). Whoever reaches the port is believed.
+    pub proxy_protocol: bool,
+    /// TLS.
+    pub tls: Option<TlsConfig>,
+    /// WebSocket, within TLS if there is TLS.
+    pub websocket: Option<WebSocketConfig>,
+}
+
+/// WebSocket.
+#[derive(Debug, Clone, Default)]
+pub struct WebSocketConfig {
+    /// Origins of web pages that may connect, beside those of the gateway's own host.
+    pub origins: Vec<String>,
+}
+
+/// TLS. All files are PEM.
+#[derive(Debug, Clone)]
+pub struct TlsConfig {
+    /// The server's certificate, followed by those of intermediate authorities.
+    pub certificate: PathBuf,
+    /// Its key; no other users may read it.
+    pub key: PathBuf,
+    /// TLS 1.3 alone.
+    pub only_newest: bool,
+    /// Whether clients show certificates.
+    pub clients: ClientCertificates,
+    /// The authorities that issue client certificates.
+    pub client_ca: Option<PathBuf>,
+    /// Revocation lists, one of each authority in a client's chain.
+    pub client_revocations: Option<PathBuf>,
+    /// What of a client certificate names the principal.
+    pub identity: CertificateIdentity,
+}
+
+/// Whether clients show certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// They are not asked for one.
+    Off,
+    /// One that is shown is verified; without one, a password is needed.
+    Optional,
+    /// Without one nobody gets in.
+    Required,
+}
+
+/// What of a client certificate names the principal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertificateIdentity {
+    /// Nothing: the certificate opens the door, user name and password say who it is.
+    Nothing,
+    /// The common name (CN) of its subject.
+    CommonName,
+    /// The DNS name in its subject alternative name (SAN).
+    AlternativeName,
 }
 
 /// Bounds: what a client may use, and what all of them together.
@@ -55,6 +117,8 @@ pub struct Limits {
     pub session_expiry_max_s: u32,
     /// How long a new connection may take to say CONNECT, in seconds.
     pub connect_timeout_s: u32,
+    /// TLS handshakes that have begun, over all shards; others wait for their turn.
+    pub max_handshakes: usize,
     /// Metrics of one device.
     pub metrics_per_device: u32,
     /// Retained messages.
@@ -78,6 +142,7 @@ impl Default for Limits {
             keep_alive_max_s: 3600,
             session_expiry_max_s: 7 * 24 * 3600,
             connect_timeout_s: 10,
+            max_handshakes: 1000,
             metrics_per_device: 1000,
             max_retained: 200_000,
             max_retained_bytes: 64 << 20,

@@ -47,6 +47,20 @@ counters! {
     connections,
     /// Connections accepted.
     accepted,
+    /// TLS handshakes done.
+    tls_handshakes,
+    /// Of these, resumed sessions.
+    tls_resumed,
+    /// TLS handshakes that failed, garbage instead of TLS included.
+    tls_failed,
+    /// TLS handshakes that wait for their turn.
+    tls_waiting,
+    /// WebSocket handshakes done.
+    websockets,
+    /// WebSocket handshakes refused, and connections whose frames broke the standard.
+    websockets_failed,
+    /// Connections refused because of their PROXY protocol header.
+    proxy_failed,
     /// Sessions, connected or not.
     sessions,
     /// Subscriptions of these sessions.

@@ -1,6 +1,7 @@
 //! What can go wrong for those who call the hub.
 
 use std::io;
+use std::path::PathBuf;
 
 /// A failure of the hub. Each has a stable code, which names its page in the documentation.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,34 @@ pub enum HubError {
         bind: std::net::SocketAddr,
         /// Why.
         source: io::Error,
+    },
+    /// A file of a listener's TLS cannot be read.
+    #[error("{} cannot be read: {source}. Correct the listener's path, or let the gateway's user read the file", .path.display())]
+    TlsUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Others may read a private key.
+    #[error(
+        "every user of the machine may use the private key {} (mode {mode:o}), and could pretend to be this \
+         gateway. Make a new key if that was so for long, and close it: chmod 600 {}",
+        .path.display(), .path.display()
+    )]
+    TlsKeyExposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// A file of a listener's TLS does not hold what it should.
+    #[error("{} is of no use for TLS: {reason}. docs/transports.md says how to make the file", .path.display())]
+    TlsInvalid {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
     },
     /// The operating system refused something that the hub needs.
     #[error("the operating system refused {what}: {source}. Check the limits with `mohhos doctor`")]
@@ -62,6 +91,9 @@ impl HubError {
     pub fn code(&self) -> &'static str {
         match self {
             HubError::Listen { .. } => "listener-unavailable",
+            HubError::TlsUnreadable { .. } => "tls-file-unreadable",
+            HubError::TlsKeyExposed { .. } => "tls-key-exposed",
+            HubError::TlsInvalid { .. } => "tls-file-invalid",
             HubError::System { .. } => "system-refused",
             HubError::Checkpoint { .. } => "sessions-checkpoint",
             HubError::Log { .. } => "log-unreadable",

@@ -140,6 +140,27 @@ impl Hub {
         count
     }
 
+    /// Reads the files of all TLS listeners again; the names of those where something has changed. Connections go on,
+    /// except those whose certificate is revoked now. A listener whose files cannot be used goes on with those before.
+    ///
+    /// # Errors
+    /// Files of a listener cannot be used; the others were read.
+    pub fn reload_tls(&self) -> Result<Vec<String>, HubError> {
+        let mut changed = Vec::new();
+        let mut failed = Ok(());
+        for (listener, layers) in self.shared.config.listeners.iter().zip(&self.shared.layers) {
+            match layers.acceptor.as_ref().map_or(Ok(false), |acceptor| acceptor.reload()) {
+                Ok(true) => changed.push(listener.name.clone()),
+                Ok(false) => {}
+                Err(error) => failed = Err(error),
+            }
+        }
+        if !changed.is_empty() {
+            self.shared.tell_all(|| Control::Recheck);
+        }
+        failed.map(|()| changed)
+    }
+
     /// Publishes as the gateway; returns the offset to wait for (0 for QoS 0).
     ///
     /// # Errors
@@ -237,6 +258,7 @@ impl Hub {
             died |= thread.join().is_err();
         }
         self.shared.hash_pool.stop();
+        self.shared.handshakes.stop();
         self.shared.clerk.stop();
         died |= clerk.is_some_and(|thread| thread.join().is_err());
         // The rings are abandoned now: whoever waits for batches sees the end.

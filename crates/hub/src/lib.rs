@@ -38,12 +38,16 @@ pub mod signal;
 mod start;
 mod sys;
 mod topics;
+mod transport;
 
 pub use auth::principals::{Credential, Principal, PrincipalKind};
 pub use auth::secrets::{hash_password, hash_secret, verify_password};
 pub use clerk::AssignCode;
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use config::{HubConfig, Limits, ListenerConfig};
+pub use config::{
+    CertificateIdentity, ClientCertificates, HubConfig, Limits, ListenerConfig, TlsConfig, TransportConfig,
+    WebSocketConfig,
+};
 pub use error::HubError;
 pub use event::{Action, Event, Events, Refusal};
 pub use hub::{Hub, Tap};

@@ -31,6 +31,8 @@ use crate::sys::event_fd::EventFd;
 use crate::topics::message::{Message, SessionId};
 use crate::topics::retained::Retained;
 use crate::topics::trie::Subscriptions;
+use crate::transport::Layers;
+use crate::transport::tls::handshake::{Handshake, HandshakePool, Progress};
 
 /// Publications that wait for one shard.
 const MAX_PUBLICATIONS: usize = 65_536;
@@ -53,6 +55,9 @@ pub(crate) struct Shared {
     pub shards: Box<[ShardShare]>,
     pub clerk: ClerkHandle,
     pub hash_pool: HashPool,
+    pub handshakes: HandshakePool,
+    /// One for each listener of the configuration.
+    pub layers: Box<[Layers]>,
     pub batch_signal: Arc<Signal>,
     /// Connections over all shards.
     pub connections: AtomicUsize,
@@ -88,6 +93,10 @@ struct Inbox {
 pub(crate) enum Control {
     /// A password was verified.
     Verified { slot: u32, generation: u32, right: bool },
+    /// A step of a TLS handshake was made.
+    Handshaken { slot: u32, generation: u32, handshake: Box<Handshake>, progress: Progress },
+    /// The files of TLS have changed: disconnect those whose certificates are revoked.
+    Recheck,
     /// A body was read from the log; `None` if it is gone.
     Fetched { session: SessionId, offset: u64, message: Option<Box<Message>> },
     /// Disconnect all sessions of these principals, and end them if `forget`.

@@ -33,6 +33,8 @@ use crate::sys::event_fd::EventFd;
 use crate::sys::{descriptors, socket};
 use crate::topics::retained::Retained;
 use crate::topics::trie::Subscriptions;
+use crate::transport::Layers;
+use crate::transport::tls::handshake::HandshakePool;
 
 /// Dead letters kept, and devices for which they are counted one by one.
 const DEAD_LETTERS: (usize, usize) = (1000, 100_000);
@@ -79,6 +81,10 @@ impl Prepared {
         let (clerk, jobs) = ClerkHandle::new();
         let hash_pool =
             HashPool::start(HASH_POOL.0, HASH_POOL.1).map_err(HubError::system("a thread for passwords"))?;
+        let layers = config.listeners.iter().map(|listener| Layers::new(&listener.transport, &parts.clock));
+        let layers = layers.collect::<Result<_, HubError>>()?;
+        let handshakes =
+            HandshakePool::start(cores).map_err(HubError::system("a thread for TLS handshakes"))?;
         let shared = Arc::new(Shared {
             config,
             clock: parts.clock,
@@ -97,6 +103,8 @@ impl Prepared {
             shards,
             clerk,
             hash_pool,
+            handshakes,
+            layers,
             batch_signal: Arc::new(Signal::default()),
             connections: AtomicUsize::new(0),
             connection_ids: AtomicU64::new(1),
@@ -141,6 +149,7 @@ impl Prepared {
             Ok(listening) => listening,
             Err(error) => {
                 shared.hash_pool.stop();
+                shared.handshakes.stop();
                 shared.clerk.stop();
                 // What counts is that the address cannot be used.
                 let _ = clerk.join();

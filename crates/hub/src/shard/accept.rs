@@ -20,6 +20,7 @@ use crate::event::{Action, Refusal};
 use crate::session::SessionKey;
 use crate::shared::Control;
 use crate::sys::socket;
+use crate::transport::Transport;
 
 /// Accepts per round and listener, so that a storm of connections does not starve those that are there.
 const MAX_ACCEPTS: usize = 256;
@@ -97,7 +98,11 @@ impl Shard {
         }
         let id = shared.connection_ids.fetch_add(1, Ordering::Relaxed);
         let protocol = Protocol::new(protocol_limits(&shared.config.limits), self.now_ms());
-        self.add_connection(socket, protocol, Stage::Greeting, Vec::new(), address, listener, id);
+        let transport = match shared.layers.get(usize::from(listener)) {
+            Some(layers) => layers.begin(),
+            None => Transport::Plain,
+        };
+        self.add_connection(socket, protocol, transport, Vec::new(), address, listener, id);
     }
 
     /// Gives a connection a slot, and has its socket watched.
@@ -106,7 +111,7 @@ impl Shard {
         &mut self,
         socket: OwnedFd,
         protocol: Protocol,
-        stage: Stage,
+        transport: Transport,
         unread: Vec<u8>,
         address: SocketAddr,
         listener: u16,
@@ -117,7 +122,8 @@ impl Shard {
         let entry = self.connections.vacant_entry();
         let slot = entry.key() as u32;
         let fd = socket.as_raw_fd();
-        let io = Io { unread, ..Io::default() };
+        let wire = matches!(&transport, Transport::Layered(layered) if layered.unsent() > 0);
+        let io = Io { unread, wire, ..Io::default() };
         let timer_ms = u64::MAX;
         entry.insert(Connection {
             socket,
@@ -125,7 +131,8 @@ impl Shard {
             id,
             protocol,
             io,
-            stage,
+            transport,
+            stage: Stage::Greeting,
             address,
             listener,
             timer_ms,
@@ -144,7 +151,11 @@ impl Shard {
     pub(super) fn requested(&mut self, slot: u32, mut request: Box<Request>) {
         let Some(connection) = self.connections.get(slot as usize) else { return };
         let (address, listener, id) = (connection.address, connection.listener, connection.id);
-        match self.check(&request, listener) {
+        let certified = match &connection.transport {
+            Transport::Layered(layered) => layered.identity.clone(),
+            Transport::Plain => None,
+        };
+        match self.check(&request, listener, certified.as_deref()) {
             Ok(Checked::Right(principal)) => {
                 let arrival = self.arrival(&request, principal, id);
                 self.authenticated(slot, arrival);
@@ -162,14 +173,24 @@ impl Shard {
         }
     }
 
-    fn check(&self, request: &Request, listener: u16) -> Result<Checked, Refused> {
+    /// `certified` is the name in the client's certificate, if it showed one that names its principal.
+    fn check(&self, request: &Request, listener: u16, certified: Option<&str>) -> Result<Checked, Refused> {
         const WRONG: ReasonCode = ReasonCode::BadUserNameOrPassword;
         let shared = &self.intake.shared;
         if request.client_id.len() > MAX_CLIENT_ID {
             let why = format!("the client id is longer than {MAX_CLIENT_ID} bytes");
             return Err(Refused::new(ReasonCode::ClientIdentifierNotValid, "client id too long", why));
         }
-        let Some(name) = request.user_name.as_deref() else {
+        if let (Some(certified), Some(name)) = (certified, request.user_name.as_deref())
+            && certified != name
+        {
+            let why = format!(
+                "its certificate names {certified}, its user name is {name}; leave the user name away, or give the client \
+                 its own certificate"
+            );
+            return Err(Refused::new(ReasonCode::NotAuthorized, "user name and certificate differ", why));
+        }
+        let Some(name) = request.user_name.as_deref().or(certified) else {
             let listener = shared.config.listeners.get(usize::from(listener));
             return match listener.and_then(|listener| listener.anonymous_role.as_deref()) {
                 Some(role) => Ok(Checked::Right(Principal::anonymous(role))),
@@ -181,8 +202,7 @@ impl Shard {
             };
         };
         let Some(principal) = shared.principals.get(name) else {
-            let why =
-                "no device or application has this name; register it, or correct the client's user name";
+            let why = "no device or application has this name; register it, or correct the client's user name (or certificate)";
             return Err(Refused::new(WRONG, "", why));
         };
         if !principal.enabled {
@@ -192,6 +212,10 @@ impl Shard {
                 "it is disabled; enable it to let it in",
             ));
         }
+        if certified.is_some() && request.password.is_none() {
+            return Ok(Checked::Right(principal));
+        }
+        // A password that is given has to be right, even with a certificate.
         let password = request.password.as_deref().unwrap_or(b"");
         match &principal.credential {
             Credential::Secret(hash)
@@ -274,25 +298,34 @@ impl Shard {
             unread: connection.io.unread,
             address: connection.address,
             id: connection.id,
+            listener: connection.listener,
+            transport: connection.transport,
         });
         self.links.transfer(home, transfer, connection.socket);
     }
 
     /// A connection has come from another shard; without its socket if there was no room for it here.
     pub(super) fn arrived(&mut self, transfer: Transfer, socket: Option<OwnedFd>) {
-        let Transfer { arrival, protocol, unread, address, id } = transfer;
+        let Transfer { arrival, protocol, unread, address, id, listener, transport } = transfer;
         let Some(socket) = socket else {
             self.intake.shared.connections.fetch_sub(1, Ordering::Relaxed);
             let error = io::Error::from_raw_os_error(libc::EMFILE);
             return self.pause_accepting(&error);
         };
-        let slot = self.add_connection(socket, protocol, Stage::Greeting, unread, address, 0, id);
+        let slot = self.add_connection(socket, protocol, transport, unread, address, listener, id);
         if let Some(slot) = slot {
             self.open(slot, &arrival);
         }
     }
 
-    fn refuse_event(&self, name: &str, client: &str, address: SocketAddr, code: ReasonCode, reason: String) {
+    pub(super) fn refuse_event(
+        &self,
+        name: &str,
+        client: &str,
+        address: SocketAddr,
+        code: ReasonCode,
+        reason: String,
+    ) {
         self.intake.counters().refused.add(1);
         let refusal = Refusal {
             principal: name.into(),

@@ -2,13 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use mohhos_mqtt::session::Session as Protocol;
 
 use crate::auth::principals::Principal;
 use crate::sys::socket;
+use crate::transport::{Layered, Transport};
 
 /// With more than this to be written, no further messages are put into the output, and nothing more is read.
 pub const MAX_OUTPUT: usize = 256 * 1024;
@@ -57,6 +58,10 @@ pub struct Transfer {
     pub address: SocketAddr,
     /// Its number in the process.
     pub id: u64,
+    /// The listener that accepted it.
+    pub listener: u16,
+    /// What lies between the socket and the protocol.
+    pub transport: Transport,
 }
 
 /// One connection of a shard.
@@ -72,6 +77,8 @@ pub struct Connection {
     pub protocol: Protocol,
     /// The bytes.
     pub io: Io,
+    /// What lies between the socket and the protocol.
+    pub transport: Transport,
     /// How far it is.
     pub stage: Stage,
     /// From where it is connected.
@@ -105,13 +112,15 @@ pub struct Io {
     pub ready: bool,
     /// It is in the list of connections to flush.
     pub dirty: bool,
+    /// The transport has bytes of its own to be written.
+    pub wire: bool,
 }
 
 impl Io {
-    /// Bytes to be written.
+    /// Bytes to be written; what the transport has of its own counts as one.
     #[inline]
     pub fn pending(&self) -> usize {
-        self.out.len() - self.written
+        self.out.len() - self.written + usize::from(self.wire)
     }
 }
 
@@ -133,7 +142,7 @@ impl Spares {
     /// Takes a buffer back from which everything is written.
     #[inline]
     pub fn take_back(&mut self, io: &mut Io) {
-        if io.out.capacity() > 0 && io.pending() == 0 {
+        if io.out.capacity() > 0 && io.written == io.out.len() {
             io.written = 0;
             let buffer = std::mem::take(&mut io.out);
             self.give_back(buffer);
@@ -141,7 +150,7 @@ impl Spares {
     }
 
     fn give_back(&mut self, mut buffer: Vec<u8>) {
-        if buffer.capacity() <= MAX_SPARE && self.0.len() < MAX_SPARES {
+        if (1..=MAX_SPARE).contains(&buffer.capacity()) && self.0.len() < MAX_SPARES {
             buffer.clear();
             self.0.push(buffer);
         }
@@ -153,6 +162,12 @@ impl Connection {
     pub fn flush(&mut self, spares: &mut Spares) -> io::Result<usize> {
         let mut sent = 0;
         let io = &mut self.io;
+        if let Transport::Layered(layered) = &mut self.transport {
+            let fd = self.socket.as_raw_fd();
+            let flushed = flush_layered(fd, layered, io, spares);
+            io.wire = layered.unsent() > 0;
+            return flushed;
+        }
         while io.written < io.out.len() {
             match socket::send(self.socket.as_raw_fd(), &io.out[io.written..]) {
                 Ok(count) => {
@@ -173,6 +188,67 @@ impl Connection {
         }
         spares.take_back(io);
         Ok(sent)
+    }
+
+    /// Before a socket is closed whose client has said goodbye: TLS and WebSocket want one too.
+    pub fn take_leave(&mut self, spares: &mut Spares) {
+        if matches!(self.transport, Transport::Layered(_)) {
+            self.io.out = Vec::new();
+            self.io.written = 0;
+            if self.flush(spares).is_ok() && !self.io.wire {
+                self.conclude(spares);
+            }
+        }
+    }
+
+    /// Says that nothing more comes, when everything is written.
+    pub fn conclude(&mut self, spares: &mut Spares) {
+        if let Transport::Layered(layered) = &mut self.transport
+            && layered.say_goodbye()
+        {
+            self.io.wire = true;
+            if self.flush(spares).is_err() || self.io.wire {
+                return;
+            }
+        }
+        socket::shutdown(&self.socket);
+    }
+}
+
+/// As [`Connection::flush`]: what is written counts as written when all bytes that stand for it are.
+fn flush_layered(fd: RawFd, layered: &mut Layered, io: &mut Io, spares: &mut Spares) -> io::Result<usize> {
+    let mut sent = 0;
+    loop {
+        while layered.wire.sent < layered.wire.bytes.len() {
+            match socket::send(fd, &layered.wire.bytes[layered.wire.sent..]) {
+                Ok(count) => {
+                    layered.wire.sent += count;
+                    sent += count;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    io.blocked = true;
+                    return Ok(sent);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        io.written += std::mem::take(&mut layered.wire.covers);
+        layered.wire.sent = 0;
+        layered.wire.bytes.clear();
+        if layered.wire.bytes.capacity() == 0
+            && let Some(spare) = spares.0.pop()
+        {
+            layered.wire.bytes = spare;
+        }
+        if !layered.fill(&io.out[io.written..]) {
+            return Err(io::Error::from(io::ErrorKind::ConnectionAborted));
+        }
+        if layered.wire.bytes.is_empty() {
+            spares.give_back(std::mem::take(&mut layered.wire.bytes));
+            spares.take_back(io);
+            return Ok(sent);
+        }
     }
 }
 

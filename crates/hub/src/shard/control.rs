@@ -26,6 +26,10 @@ impl Shard {
         for control in shared.shards[usize::from(self.intake.shard)].take_controls() {
             match control {
                 Control::Verified { slot, generation, right } => self.verified(slot, generation, right),
+                Control::Handshaken { slot, generation, handshake, progress } => {
+                    self.handshaken(slot, generation, handshake, progress);
+                }
+                Control::Recheck => self.rechecking = Some(0),
                 Control::Fetched { session, offset, message } => self.fetched(session, offset, message),
                 Control::Disconnect { principals, code, text, forget } => {
                     self.disconnect(&principals, code, text, forget);

@@ -16,7 +16,6 @@ use super::timers::Timer;
 use crate::auth::principals::PrincipalKind;
 use crate::event::{Action, Event, Refusal};
 use crate::session::Session;
-use crate::sys::socket;
 
 /// How long a closing connection may take to read what is left for it, in milliseconds.
 const LINGER_MS: u64 = 2000;
@@ -88,7 +87,7 @@ impl Shard {
 
     /// The protocol has ended the connection: the session is left or ends, and the socket is closed when the client
     /// has what is left for it.
-    fn ended(&mut self, slot: u32, cause: Close, will: Option<Box<Will>>) {
+    pub(super) fn ended(&mut self, slot: u32, cause: Close, will: Option<Box<Will>>) {
         let Some(connection) = self.connections.get_mut(slot as usize) else { return };
         let stage = std::mem::replace(&mut connection.stage, Stage::Closing);
         if matches!(stage, Stage::Closing) {
@@ -123,21 +122,27 @@ impl Shard {
         }
         match cause {
             // Nobody reads what would be written.
-            Close::Transport | Close::Disconnect(_) => self.drop_connection(slot),
+            Close::Transport => self.drop_connection(slot),
+            Close::Disconnect(_) => {
+                if let Some(connection) = self.connections.get_mut(slot as usize) {
+                    connection.take_leave(&mut self.spares);
+                }
+                self.drop_connection(slot);
+            }
             _ => self.linger(slot),
         }
     }
 
     /// Writes what is left, says that nothing more comes, and waits for the client to close: closing at once with
     /// something unread would take back what was just written.
-    fn linger(&mut self, slot: u32) {
+    pub(super) fn linger(&mut self, slot: u32) {
         let deadline = self.now_ms() + LINGER_MS;
         let Some(connection) = self.connections.get_mut(slot as usize) else { return };
         if connection.flush(&mut self.spares).is_err() {
             return self.drop_connection(slot);
         }
         if connection.io.pending() == 0 {
-            socket::shutdown(&connection.socket);
+            connection.conclude(&mut self.spares);
         }
         let timer = Timer::Connection { slot, generation: connection.generation };
         connection.timer_ms = deadline;
@@ -147,7 +152,8 @@ impl Shard {
 
     /// Closes a socket and frees its slot.
     pub(super) fn drop_connection(&mut self, slot: u32) {
-        if self.connections.try_remove(slot as usize).is_some() {
+        if let Some(connection) = self.connections.try_remove(slot as usize) {
+            self.admission.release(connection.transport);
             self.intake.shared.connections.fetch_sub(1, Ordering::Relaxed);
             self.intake.counters().connections.set(self.connections.len() as u64);
         }

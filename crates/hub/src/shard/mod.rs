@@ -9,6 +9,7 @@
 //! suspended; everything else goes on.
 
 mod accept;
+mod admission;
 mod connection;
 mod control;
 mod decoding;
@@ -16,6 +17,7 @@ mod deliver;
 mod host;
 mod intake;
 mod journal;
+mod layered;
 mod leave;
 pub mod links;
 mod open;
@@ -24,6 +26,7 @@ mod read;
 mod round;
 mod timers;
 
+use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,7 +38,8 @@ use mohhos_mqtt::session::Limits as ProtocolLimits;
 use rtrb::Producer;
 use slab::Slab;
 
-use self::connection::{Connection, Spares};
+use self::admission::Admission;
+use self::connection::{Connection, Spares, Stage};
 use self::control::Checkpointing;
 use self::decoding::Decoding;
 use self::intake::Intake;
@@ -134,6 +138,14 @@ pub struct Shard {
     accepting: Vec<usize>,
     /// Connections that may have something to read.
     ready: Vec<u32>,
+    /// Those of them that are not connected yet.
+    newcomers: VecDeque<u32>,
+    /// Which TLS handshakes may begin.
+    admission: Admission,
+    /// From which connection on certificates have to be looked at again.
+    rechecking: Option<usize>,
+    /// What came through a transport, on its way into the protocol.
+    plain: Vec<u8>,
     /// Connections with something to write.
     dirty: Vec<u32>,
     /// Sessions to which something can be sent.
@@ -201,6 +213,7 @@ impl Shard {
         });
         let own_key = SessionKey { principal: own_principal.name.clone(), client: "".into() };
         let shards = shared.shards.len();
+        let admission = Admission::new(shared.config.limits.max_handshakes.div_ceil(shards));
         let mut shard = Shard {
             poller,
             buffer: vec![0; BUFFER].into_boxed_slice(),
@@ -224,6 +237,10 @@ impl Shard {
             spares: Spares::default(),
             accepting: Vec::new(),
             ready: Vec::new(),
+            newcomers: VecDeque::new(),
+            admission,
+            rechecking: None,
+            plain: Vec::new(),
             dirty: Vec::new(),
             pumps: Vec::new(),
             after_commit: Vec::new(),
@@ -286,7 +303,11 @@ impl Shard {
         if let Some(connection) = self.connections.get_mut(slot as usize)
             && !std::mem::replace(&mut connection.io.ready, true)
         {
-            self.ready.push(slot);
+            if matches!(connection.stage, Stage::Greeting) {
+                self.newcomers.push_back(slot);
+            } else {
+                self.ready.push(slot);
+            }
         }
     }
 

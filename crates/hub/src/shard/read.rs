@@ -7,9 +7,13 @@ use super::Shard;
 use super::connection::{MAX_OUTPUT, Stage};
 use super::host::{Host, Outcome};
 use crate::sys::socket;
+use crate::transport::Transport;
+
+/// So many that are not connected yet are read per round.
+const MAX_NEWCOMERS: usize = 128;
 
 /// What reading a socket came to.
-enum Read {
+pub(super) enum Read {
     /// There is nothing more for now.
     Done,
     /// There may be more.
@@ -40,6 +44,21 @@ impl Shard {
         let later = std::mem::replace(&mut self.ready, ready);
         self.ready.drain(..at);
         self.ready.extend(later);
+        total + self.read_newcomers()
+    }
+
+    /// Reads those that are not connected yet, in order, some in each round: those that are go first.
+    fn read_newcomers(&mut self) -> usize {
+        let mut total = 0;
+        for _ in 0..MAX_NEWCOMERS {
+            if self.is_congested() {
+                break;
+            }
+            let Some(slot) = self.newcomers.pop_front() else { break };
+            let Some(connection) = self.connections.get_mut(slot as usize) else { continue };
+            connection.io.ready = false;
+            total += self.read(slot);
+        }
         total
     }
 
@@ -81,6 +100,9 @@ impl Shard {
         }
         if matches!(connection.stage, Stage::Verifying(_)) {
             return (Read::Done, 0);
+        }
+        if matches!(connection.transport, Transport::Layered(_)) {
+            return self.receive_layered(slot);
         }
         // What was left over and what comes now have to be in one piece.
         let unread = std::mem::take(&mut io.unread);
@@ -124,7 +146,7 @@ impl Shard {
     }
 
     /// Offers bytes to the protocol; how many it took.
-    fn feed(&mut self, slot: u32, bytes: &[u8]) -> usize {
+    pub(super) fn feed(&mut self, slot: u32, bytes: &[u8]) -> usize {
         let now_ms = self.now_ms();
         let Some(connection) = self.connections.get_mut(slot as usize) else { return 0 };
         self.spares.lend(&mut connection.io);
@@ -154,7 +176,7 @@ impl Shard {
     }
 
     /// Keeps what the protocol did not take.
-    fn keep(&mut self, slot: u32, bytes: &[u8], taken: usize) {
+    pub(super) fn keep(&mut self, slot: u32, bytes: &[u8], taken: usize) {
         let rest = bytes.get(taken..).unwrap_or_default();
         if rest.is_empty() {
             return;
@@ -187,7 +209,7 @@ impl Shard {
         }
     }
 
-    fn mark_dirty_if_pending(&mut self, slot: u32) {
+    pub(super) fn mark_dirty_if_pending(&mut self, slot: u32) {
         if self.connections.get(slot as usize).is_some_and(|c| c.io.pending() > 0) {
             self.mark_dirty(slot);
         } else if let Some(connection) = self.connections.get_mut(slot as usize) {

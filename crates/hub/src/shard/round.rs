@@ -12,7 +12,6 @@ use super::plain::Plain;
 use super::timers::Timer;
 use super::{NAP, NAP_BYTES, NAP_GAP_US, NAP_READY, NAP_ROUNDS, RETRY_MS, Shard, Token};
 use crate::event::Event;
-use crate::sys::socket;
 
 /// The records of a round could not be appended.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +49,8 @@ impl Shard {
                 self.accept(listener);
             }
             self.timers();
+            self.admit();
+            self.recheck_some();
             self.tell_statuses();
             self.finish_round();
             self.contribute();
@@ -57,6 +58,7 @@ impl Shard {
             if (events >= NAP_READY || pace >= NAP_ROUNDS)
                 && bytes < events * NAP_BYTES
                 && self.ready.is_empty()
+                && self.newcomers.is_empty()
                 && !self.is_congested()
             {
                 self.intake.counters().naps.add(1);
@@ -94,11 +96,12 @@ impl Shard {
 
     /// Is there something to do without any event?
     fn has_work(&self, congested: bool) -> bool {
-        let fresh =
-            !self.ready.is_empty() || !self.intake.staged.is_empty() || self.intake.journal.bytes() > 0;
+        let fresh = !(self.ready.is_empty() && self.newcomers.is_empty() && self.intake.staged.is_empty())
+            || self.intake.journal.bytes() > 0;
         (fresh && !congested)
             || !(self.pumps.is_empty() && self.dirty.is_empty())
             || !(self.accepting.is_empty() && self.statuses.is_empty())
+            || self.rechecking.is_some()
     }
 
     /// Asks to be woken by the next commit, if something waits for it; true if it has been already.
@@ -197,6 +200,7 @@ impl Shard {
                     self.report();
                     self.timers.set(now_ms + SEEN_US / 1000, Timer::Report);
                 }
+                Timer::Admit => self.lease_due(),
                 Timer::Accept => self.accepting.extend(0..self.listeners.len()),
             }
         }
@@ -213,6 +217,10 @@ impl Shard {
         if matches!(connection.stage, Stage::Closing) {
             return self.drop_connection(slot);
         }
+        if self.waits_for_us(slot) {
+            return;
+        }
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
         if paused || connection.io.ready || connection.io.stalled {
             // It may have said something that was not read yet.
             connection.protocol.resume_keep_alive(now_ms);
@@ -353,7 +361,7 @@ impl Shard {
                         Self::wants_pump(session, &mut self.pumps);
                     }
                     if emptied && matches!(connection.stage, Stage::Closing) {
-                        socket::shutdown(&connection.socket);
+                        connection.conclude(&mut self.spares);
                     }
                     if connection.io.pending() <= MAX_OUTPUT && std::mem::take(&mut connection.io.deferred) {
                         self.mark_ready(slot);

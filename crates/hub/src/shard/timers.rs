@@ -31,6 +31,8 @@ pub enum Timer {
     },
     /// Report the devices that were seen, and the refusals that were counted.
     Report,
+    /// Handshakes that have stalled may make room for others.
+    Admit,
     /// Accept again, after the table of open files was full.
     Accept,
 }

@@ -5,7 +5,8 @@ use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-const BACKLOG: i32 = 4096;
+/// Connections that wait to be accepted; the system's `net.core.somaxconn` may allow fewer.
+const BACKLOG: i32 = 65_535;
 
 /// A listening socket that shares its port with those of the other shards (`SO_REUSEPORT`).
 pub fn listen(address: SocketAddr) -> io::Result<OwnedFd> {

@@ -51,8 +51,14 @@ impl Message {
     }
 }
 
+/// TLS, WebSocket: what a client's bytes go through instead of the socket itself.
+pub trait Tunnel: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Tunnel for T {}
+
 pub struct Client {
     pub stream: TcpStream,
+    pub tunnel: Option<Box<dyn Tunnel>>,
     pub version: Version,
     pub user: Option<String>,
     pub password: Option<String>,
@@ -70,10 +76,16 @@ pub struct Client {
 impl Client {
     pub fn new(port: u16, user: &str, client_id: &str) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        Self::on(stream, user, client_id)
+    }
+
+    /// On a connection that is there.
+    pub fn on(stream: TcpStream, user: &str, client_id: &str) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self {
             stream,
+            tunnel: None,
             version: Version::V5,
             user: Some(user.into()),
             password: Some("secret".into()),
@@ -101,10 +113,30 @@ impl Client {
         self
     }
 
+    /// Through a tunnel.
+    pub fn through(mut self, tunnel: impl Tunnel + 'static) -> Self {
+        self.tunnel = Some(Box::new(tunnel));
+        self
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        match &mut self.tunnel {
+            Some(tunnel) => tunnel.write_all(bytes).and_then(|()| tunnel.flush()).unwrap(),
+            None => self.stream.write_all(bytes).unwrap(),
+        }
+    }
+
+    fn read(&mut self, chunk: &mut [u8]) -> std::io::Result<usize> {
+        match &mut self.tunnel {
+            Some(tunnel) => tunnel.read(chunk),
+            None => self.stream.read(chunk),
+        }
+    }
+
     pub fn send(&mut self, packet: &Packet<'_>) {
         let mut out = Vec::new();
         packet.encode(self.version, &mut out).unwrap();
-        self.stream.write_all(&out).unwrap();
+        self.write(&out);
     }
 
     pub fn send_connect(&mut self) {
@@ -133,7 +165,7 @@ impl Client {
         };
         let mut out = Vec::new();
         connect.encode(&mut out).unwrap();
-        self.stream.write_all(&out).unwrap();
+        self.write(&out);
     }
 
     /// Connects; was the session there before?
@@ -297,7 +329,7 @@ impl Client {
                 return got;
             }
             let mut chunk = [0; 65_536];
-            match self.stream.read(&mut chunk) {
+            match self.read(&mut chunk) {
                 Ok(0) => return Got::End,
                 Ok(count) => self.buffer.extend_from_slice(&chunk[..count]),
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return Got::End,

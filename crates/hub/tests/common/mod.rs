@@ -9,14 +9,17 @@ use std::time::{Duration, Instant};
 use mohhos_decode::Names;
 use mohhos_hub::{
     BatchReceiver, Clock, Credential, Event, Hub, HubConfig, HubParts, Limits, ListenerConfig, Prepared,
-    Principal, PrincipalKind, SystemClock, hash_password, hash_secret,
+    Principal, PrincipalKind, SystemClock, TransportConfig, hash_password, hash_secret,
 };
 use mohhos_log::testing::ForgetfulFs;
 use mohhos_log::{Fs, Log, LogConfig};
 
 pub mod client;
 pub mod gate;
+pub mod pki;
+pub mod websocket;
 
+#[allow(unused_imports, reason = "each test file uses a part")]
 pub use client::{Client, Got};
 
 pub const KEY: [u8; 32] = [7; 32];
@@ -40,6 +43,7 @@ pub struct Setup {
     pub anonymous_role: Option<String>,
     pub batch_ring: usize,
     pub shards: usize,
+    pub transport: TransportConfig,
 }
 
 impl Default for Setup {
@@ -52,6 +56,7 @@ impl Default for Setup {
             anonymous_role: None,
             batch_ring: 64,
             shards: 2,
+            transport: TransportConfig::default(),
         }
     }
 }
@@ -89,6 +94,7 @@ impl Setup {
                 name: "main".into(),
                 bind: "127.0.0.1:0".parse().unwrap(),
                 anonymous_role: self.anonymous_role,
+                transport: self.transport,
             }],
             limits: self.limits,
             gateway_key: KEY,

@@ -1,0 +1,7 @@
+//! TLS 1.2 and 1.3 (rustls): certificates and their renewal, handshakes off the shards, and records on them.
+
+pub mod acceptor;
+pub mod files;
+pub mod handshake;
+pub mod identity;
+pub mod records;
