@@ -94,9 +94,14 @@ class Gateway:
 
     `config` is the JSON of mohhos.config's native part:
     {"data_dir": str, "name": str, "shards": int (0: automatic),
-     "listeners": [{"name", "bind": "127.0.0.1:1883", "anonymous_role": str|null}],
+     "listeners": [{"name", "bind": "127.0.0.1:1883", "anonymous_role": str|null, "proxy_protocol": bool,
+                    "websocket_origins": [str]|null (null: no WebSocket),
+                    "tls": {"certificate", "key", "only_newest": bool (TLS 1.3 alone),
+                            "clients": "off"|"optional"|"required", "client_ca": str|null,
+                            "client_revocations": str|null, "identity": "cn"|"san"|"none"}|null}],
      "limits": {"max_connections", "max_packet_bytes", "max_inflight", "max_queued", "max_topic_levels",
-                "keep_alive_max_s", "session_expiry_max_s", "connect_timeout_s", "metrics_per_device", "max_retained"},
+                "keep_alive_max_s", "session_expiry_max_s", "connect_timeout_s", "max_handshakes",
+                "metrics_per_device", "max_retained"},
      "log": {"segment_bytes", "retain_bytes", "retain_age_s", "commit_interval_us", "buffer_bytes"},
      "history": {"flush_rows", "flush_interval_s", "retain_bytes", "retain_age_s"},
      "stream": {"idle_timeout_s", "snapshot_interval_s", "max_state_bytes"},
@@ -115,6 +120,11 @@ class Gateway:
 
     def ports(self) -> dict[str, int]:
         """The port of each listener by name (for bind port 0)."""
+
+    def reload_tls(self) -> list[str]:
+        """Reads certificates, keys and revocation lists of all listeners again; the names of those that changed.
+        Connections go on, except those whose certificate is revoked now. Raises NativeError tls-file-unreadable,
+        tls-key-exposed, tls-file-invalid: that listener goes on with the files before."""
     # identity and policy
     def put_devices(self, codes: list[tuple[str, int]]) -> None:
         """Makes registered devices and their persisted codes known; messages of others are refused."""

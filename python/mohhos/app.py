@@ -22,6 +22,7 @@ from mohhos.alerts.alerts import Alerts
 from mohhos.alerts.effect import AlertEffect
 from mohhos.clock import Clock, SystemClock
 from mohhos.config import Config
+from mohhos.config_listener import tls_files
 from mohhos.devices.command_effect import CommandEffect
 from mohhos.devices.commands import Commands
 from mohhos.devices.presence import Presence
@@ -29,6 +30,7 @@ from mohhos.devices.registry import DeviceRegistry
 from mohhos.errors import MohhosError
 from mohhos.hub import native
 from mohhos.hub.broadcast import Broadcast
+from mohhos.hub.certificates import CertificateWatch
 from mohhos.hub.directory import Directory
 from mohhos.hub.events import EventPump
 from mohhos.hub.flow import FlowMeter
@@ -123,6 +125,8 @@ class GatewayApp:
         self.broadcast = Broadcast()
         self.presence = Presence(database, clock, self.broadcast)
         self.events = EventPump(self.presence.note, self.broadcast)
+        files = [path for listener in config.mqtt.listeners for path in tls_files(listener)]
+        self.certificates = CertificateWatch(gateway, files, self.events.handle, clock)
         self.flow = FlowMeter(gateway, clock)
         self.rules = RuleRegistry(database, clock, gateway, self.broadcast)
         self.alerts = Alerts(database, clock, self.broadcast)
@@ -179,7 +183,11 @@ class GatewayApp:
             _, self.first_token = await self.registry.operators.create("first operator", Scope.ADMIN)
 
     def reload(self, new: Config) -> tuple[list[str], list[str]]:
-        """Takes over what may change while running; returns the paths that changed, and those that need a restart."""
+        """Takes over what may change while running; returns the paths that changed, and those that need a restart.
+
+        Certificates and revocation lists are read again, whatever their paths were at the start.
+        """
+        self.certificates.wake()
         live, restart = configuration.changes(self.config, new)
         self.config = configuration.with_live(self.config, new)
         if live:
@@ -240,6 +248,7 @@ async def _tasks(app: GatewayApp) -> AsyncIterator[None]:
             group.create_task(app.projection.run(app.gateway), name="projection"),
             group.create_task(app.commands.run(), name="deadlines"),
             group.create_task(app.flow.run(), name="flow"),
+            group.create_task(app.certificates.run(), name="certificates"),
             group.create_task(app.history.run(), name="queries"),
         ]
         try:

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from mohhos import config_listener
 from mohhos.config_keys import Key, key, read_section
+from mohhos.config_listener import Listener
 from mohhos.errors import MohhosError
 
 __all__ = ["Config", "Listener", "changes", "load", "native_json", "parse"]
@@ -36,20 +38,6 @@ class GatewaySection:
     shards: int = key(0, "Native threads that serve connections; 0 is one per core.", low=0, high=256)
     log_level: str = key(
         "info", "How much the gateway's own messages tell.", one_of=("debug", "info", "warning", "error"), live=True
-    )
-
-
-@dataclass(frozen=True)
-class Listener:
-    """One port for MQTT clients."""
-
-    name: str = key("mqtt", "The listener's name, in messages and metrics.", pattern=r"[\w.-]{1,64}")
-    bind: str = key("127.0.0.1:1883", "Address and port. 0.0.0.0 listens on all networks of the machine.", kind="bind")
-    anonymous_role: str = key(
-        "", "The role of clients that connect without credentials; empty refuses them. Needs the next key."
-    )
-    dangerously_allow_anonymous: bool = key(
-        False, "Says that you know that anybody who reaches the port gets the role above."
     )
 
 
@@ -112,6 +100,12 @@ class LimitsSection:
         low="1 s",
         high="5 min",
         native="connect_timeout_s",
+    )
+    max_handshakes: int = key(
+        1_000,
+        "TLS handshakes that have begun; when more clients come at once, they wait for their turn.",
+        low=1,
+        high=100_000,
     )
     metrics_per_device: int = key(1_000, "Different metrics of one device; more are dead letters.", low=1, high=65_536)
     max_retained: int = key(200_000, "Retained messages.", low=1, high=100_000_000)
@@ -299,7 +293,8 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
 def parse(text: str, name: str = "mohhos.toml") -> Config:
     """The configuration in a TOML text; paths in it stay as they are.
 
-    Raises MohhosError: config-syntax, config-unknown-key, config-wrong-type, config-out-of-range, config-anonymous.
+    Raises MohhosError: config-syntax, config-unknown-key, config-wrong-type, config-out-of-range, config-anonymous,
+    config-transport.
     """
     try:
         tree = tomllib.loads(text)
@@ -308,45 +303,19 @@ def parse(text: str, name: str = "mohhos.toml") -> Config:
             "config-syntax", f"{name} is not valid TOML", str(error), "Correct the line; strings stand in quotes"
         ) from error
     config = read_section(Config, tree, "")
-    _check_listeners(config)
+    config_listener.check(config.mqtt.listeners)
     return config
 
 
 def _resolved(config: Config, base: Path, environment: Mapping[str, str]) -> Config:
     given = environment.get(DATA_DIR_VARIABLE)
     data_dir = Path(given).absolute() if given else (base / config.gateway.data_dir)
-    return dataclasses.replace(config, gateway=dataclasses.replace(config.gateway, data_dir=str(data_dir)))
-
-
-def _check_listeners(config: Config) -> None:
-    names = [listener.name for listener in config.mqtt.listeners]
-    for index, listener in enumerate(config.mqtt.listeners):
-        path = f"mqtt.listeners[{index}]"
-        if names.index(listener.name) != index:
-            raise MohhosError(
-                "config-out-of-range",
-                f'{path}.name is "{listener.name}"',
-                "another listener has that name",
-                "Give every listener a name of its own",
-                path=f"{path}.name",
-            )
-        if listener.anonymous_role and not listener.dangerously_allow_anonymous:
-            raise MohhosError(
-                "config-anonymous",
-                f'{path}.anonymous_role is "{listener.anonymous_role}"',
-                f"anybody who reaches {listener.bind} could do all that this role allows, without any password",
-                "Remove anonymous_role and give each client credentials (mohhos applications add NAME), or, if the "
-                f"network is closed, say dangerously_allow_anonymous = true in {path}",
-                path=f"{path}.anonymous_role",
-            )
-        if listener.dangerously_allow_anonymous and not listener.anonymous_role:
-            raise MohhosError(
-                "config-anonymous",
-                f"{path}.dangerously_allow_anonymous is true",
-                "no anonymous_role says what such clients may do",
-                'Add anonymous_role = "observer" (or another role), or remove the key',
-                path=f"{path}.dangerously_allow_anonymous",
-            )
+    listeners = tuple(config_listener.resolved(each, base) for each in config.mqtt.listeners)
+    return dataclasses.replace(
+        config,
+        gateway=dataclasses.replace(config.gateway, data_dir=str(data_dir)),
+        mqtt=dataclasses.replace(config.mqtt, listeners=listeners),
+    )
 
 
 def changes(old: Config, new: Config) -> tuple[list[str], list[str]]:
@@ -378,10 +347,7 @@ def native_json(config: Config, *, build_time_us: int, gateway_key: bytes) -> st
             "data_dir": config.gateway.data_dir,
             "name": config.gateway.name,
             "shards": config.gateway.shards,
-            "listeners": [
-                {"name": each.name, "bind": each.bind, "anonymous_role": each.anonymous_role or None}
-                for each in config.mqtt.listeners
-            ],
+            "listeners": [config_listener.native_listener(each) for each in config.mqtt.listeners],
             "limits": _native_section(config.limits),
             "log": _native_section(config.log),
             "history": _native_section(config.history),

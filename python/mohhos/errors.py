@@ -26,6 +26,7 @@ KINDS: Final[dict[str, ErrorKind]] = {
     "config-wrong-type": ErrorKind(500, "A configuration value has the wrong type"),
     "config-out-of-range": ErrorKind(500, "A configuration value is not allowed"),
     "config-anonymous": ErrorKind(500, "A listener would let anybody in"),
+    "config-transport": ErrorKind(500, "A listener's transport is not described as a whole"),
     # data directory
     "data-dir-unusable": ErrorKind(500, "The data directory cannot be used"),
     "data-dir-locked": ErrorKind(500, "Another gateway runs on this data directory"),
@@ -97,6 +98,10 @@ KINDS: Final[dict[str, ErrorKind]] = {
     "api-port-taken": ErrorKind(500, "The API cannot listen on its address"),
     # native
     "listener-unavailable": ErrorKind(500, "An MQTT listener cannot use its address"),
+    "tls-file-unreadable": ErrorKind(500, "A file of a listener's TLS cannot be read"),
+    "tls-key-exposed": ErrorKind(500, "Other users may read a private key"),
+    "tls-file-invalid": ErrorKind(500, "A file of a listener's TLS is of no use"),
+    "tls-reload-failed": ErrorKind(503, "New certificates are not in use"),
     "system-refused": ErrorKind(500, "The operating system refused what the gateway needs"),
     "sessions-checkpoint": ErrorKind(500, "The sessions' checkpoint cannot be used"),
     "log-unusable": ErrorKind(500, "The log cannot be opened"),

@@ -141,9 +141,8 @@ def _tell(app: GatewayApp, url: str, out: TextIO) -> None:
     ports = app.gateway.ports()
     for each in app.config.mqtt.listeners:
         host = each.bind.rpartition(":")[0]
-        lines.append(
-            f"  MQTT           {host}:{ports[each.name]}" + ("" if each.name == "mqtt" else f"  ({each.name})")
-        )
+        notes = [*([each.name] if each.name != "mqtt" else []), *([each.transport] if each.transport != "tcp" else [])]
+        lines.append(f"  MQTT           {host}:{ports[each.name]}" + (f"  ({', '.join(notes)})" if notes else ""))
     if app.first_token is not None:
         lines += [
             f"  operator token {app.first_token}",

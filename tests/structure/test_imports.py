@@ -18,6 +18,7 @@ ROWS: list[set[str]] = [
     {"hub"},
     {"config_reference", "doctor"},
     {"config"},
+    {"config_listener"},
     {"config_keys"},
     {"model", "units", "clock", "errors"},
 ]

@@ -5,6 +5,7 @@ import json
 import os
 import queue
 import shutil
+import ssl
 import subprocess
 import threading
 import time
@@ -42,8 +43,12 @@ class Client:
         protocol = MQTTProtocolVersion.MQTTv5 if version == 5 else MQTTProtocolVersion.MQTTv311
         self.session_present = False
         connect: Mapping[str, Any] = options.pop("connect", {})
+        tls: ssl.SSLContext | None = options.pop("tls", None)
         self.paho = paho.Client(CallbackAPIVersion.VERSION2, protocol=protocol, **options)
-        self.paho.username_pw_set(user, password)
+        if user:
+            self.paho.username_pw_set(user, password)
+        if tls is not None:
+            self.paho.tls_set_context(tls)
         self.paho.on_connect = self._on_connect
         self.paho.on_message = lambda _c, _u, message: self.messages.put(message)
         self.paho.on_disconnect = lambda _c, _u, _f, reason, _p: self.disconnected.put(reason)

@@ -153,7 +153,16 @@ def test_the_native_configuration_has_the_members_and_units_that_the_native_gate
         "gateway_key",
     }
     assert made["gateway_key"] == "01" * 32
-    assert made["listeners"] == [{"name": "mqtt", "bind": "127.0.0.1:1883", "anonymous_role": None}]
+    assert made["listeners"] == [
+        {
+            "name": "mqtt",
+            "bind": "127.0.0.1:1883",
+            "anonymous_role": None,
+            "proxy_protocol": False,
+            "websocket_origins": None,
+            "tls": None,
+        }
+    ]
     assert set(made["limits"]) == {
         "max_connections",
         "max_packet_bytes",
@@ -163,6 +172,7 @@ def test_the_native_configuration_has_the_members_and_units_that_the_native_gate
         "keep_alive_max_s",
         "session_expiry_max_s",
         "connect_timeout_s",
+        "max_handshakes",
         "metrics_per_device",
         "max_retained",
     }

@@ -2,25 +2,41 @@
 //! `receiver` that may subscribe to everything, all with the password `load`; the log in the directory that is given,
 //! batches counted and dropped.
 //!
-//! `cargo run --release -p mohhos-hub --example serve -- DIRECTORY [PORT [DEVICES]]`
+//! `cargo run --release -p mohhos-hub --example serve -- DIRECTORY [PORT [DEVICES [TLS]]]`
+//!
+//! TLS is a directory with server.pem, server.key and ca.pem: clients may show certificates then.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mohhos_decode::Names;
 use mohhos_hub::{
-    Credential, HubConfig, HubParts, Limits, ListenerConfig, Prepared, Principal, PrincipalKind, SystemClock,
-    TransportConfig, hash_secret,
+    CertificateIdentity, ClientCertificates, Credential, HubConfig, HubParts, Limits, ListenerConfig,
+    Prepared, Principal, PrincipalKind, SystemClock, TlsConfig, TransportConfig, hash_secret,
 };
 use mohhos_log::{Dictionary, Fs, Log, LogConfig, OsFs};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn tls(directory: PathBuf) -> TlsConfig {
+    TlsConfig {
+        certificate: directory.join("server.pem"),
+        key: directory.join("server.key"),
+        only_newest: false,
+        clients: ClientCertificates::Optional,
+        client_ca: Some(directory.join("ca.pem")),
+        client_revocations: None,
+        identity: CertificateIdentity::CommonName,
+    }
+}
 
 fn main() -> Outcome {
     let mut arguments = std::env::args().skip(1);
     let directory = arguments.next().ok_or("name a directory for the log")?;
     let port: u16 = arguments.next().map_or(Ok(1883), |text| text.parse())?;
     let devices: u32 = arguments.next().map_or(Ok(30_000), |text| text.parse())?;
+    let tls = arguments.next().map(|directory| tls(directory.into()));
     std::fs::create_dir_all(&directory)?;
     let fs: Arc<dyn Fs> = Arc::new(OsFs::open(&directory)?);
     let (log, _) = Log::open(fs.clone(), LogConfig::default())?;
@@ -36,7 +52,7 @@ fn main() -> Outcome {
             name: "main".into(),
             bind: ([127, 0, 0, 1], port).into(),
             anonymous_role: None,
-            transport: TransportConfig::default(),
+            transport: TransportConfig { tls, ..TransportConfig::default() },
         }],
         limits: Limits { max_connections: 30_000, ..Limits::default() },
         gateway_key,

@@ -24,6 +24,7 @@ _GAUGES: Final = frozenset(
         "metrics",
         "subscriptions",
         "stalled",
+        "tls_waiting",
     }
 )
 
