@@ -16,8 +16,9 @@ use crate::shared::Control;
 use crate::transport::tls::handshake::Job;
 use crate::transport::{Transport, Turn};
 
-/// A handshake that takes longer is not counted any more, in milliseconds.
-const LEASE_MS: u64 = 2000;
+/// A handshake that takes longer is not counted any more, in milliseconds: longer than a small device needs for its
+/// signature, or one machine for a thousand of them.
+const LEASE_MS: u64 = 4000;
 
 /// The bound and who waits for it.
 #[derive(Debug, Default)]

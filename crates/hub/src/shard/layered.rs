@@ -4,13 +4,13 @@
 use std::io;
 use std::os::fd::AsRawFd;
 
-use mohhos_mqtt::session::Close;
+use mohhos_mqtt::session::{Close, Session as Protocol};
 use mohhos_mqtt::{DecodeError, ReasonCode};
 
-use super::Shard;
 use super::connection::{MAX_OUTPUT, Stage};
 use super::plain::Plain;
 use super::read::Read;
+use super::{Shard, protocol_limits};
 use crate::sys::socket;
 use crate::transport::tls::handshake::{Handshake, Progress};
 use crate::transport::{Failure, Layer, Transport};
@@ -122,6 +122,8 @@ impl Shard {
         handshake: Box<Handshake>,
         progress: Progress,
     ) {
+        let now_ms = self.now_ms();
+        let limits = protocol_limits(&self.intake.shared.config.limits);
         let Some(connection) = self.connections.get_mut(slot as usize) else { return };
         if connection.generation != generation || !matches!(connection.stage, Stage::Greeting) {
             return;
@@ -140,6 +142,8 @@ impl Shard {
                 let opened = layered.open(*handshake, outcome, &mut plain);
                 counters.websockets.add(u64::from(layered.has_upgraded()));
                 self.admission.finish(&mut connection.transport);
+                // Its time to say CONNECT begins now.
+                connection.protocol = Protocol::new(limits, now_ms);
                 opened
             }
             Progress::Failed(why) => {
