@@ -14,6 +14,7 @@ use rustls::{CipherSuite, RootCertStore, ServerConfig};
 use webpki::{CertRevocationList, EndEntityCert, OwnedCertRevocationList};
 
 use super::files::{Files, Material, invalid};
+use super::remembered::Remembered;
 use crate::clock::Clock;
 use crate::config::{CertificateIdentity, ClientCertificates, TlsConfig};
 use crate::error::HubError;
@@ -166,7 +167,8 @@ fn verifier(
     if config.clients == ClientCertificates::Optional {
         builder = builder.allow_unauthenticated();
     }
-    builder.build().map(Some).map_err(|error| invalid(path, error.to_string()))
+    let verifier = builder.build().map_err(|error| invalid(path, error.to_string()))?;
+    Ok(Some(Arc::new(Remembered::new(verifier))))
 }
 
 /// The hub's clock for rustls: a machine without a battery-backed one starts in 1970.

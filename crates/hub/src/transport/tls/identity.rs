@@ -3,12 +3,11 @@
 use rustls::pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
+use super::der::{SEQUENCE, SET, take, take_any};
 use crate::config::CertificateIdentity;
 
 /// The object identifier of a common name, 2.5.4.3, in DER.
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
-const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const UTF8_STRING: u8 = 0x0C;
 const PRINTABLE_STRING: u8 = 0x13;
@@ -61,25 +60,6 @@ fn common_names(subject: &[u8]) -> Option<Vec<String>> {
         }
     }
     Some(names)
-}
-
-fn take<'a>(bytes: &mut &'a [u8], wanted: u8) -> Option<&'a [u8]> {
-    let (tag, value) = take_any(bytes)?;
-    (tag == wanted).then_some(value)
-}
-
-/// The next element: its tag and content. Lengths as DER has them, of at most two bytes.
-fn take_any<'a>(bytes: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
-    let (&[tag, first], rest) = bytes.split_first_chunk::<2>()?;
-    let (length, rest) = match (first, rest) {
-        (0..=127, rest) => (usize::from(first), rest),
-        (0x81, [length, rest @ ..]) => (usize::from(*length), rest),
-        (0x82, [high, low, rest @ ..]) => (usize::from(u16::from_be_bytes([*high, *low])), rest),
-        _ => return None,
-    };
-    let (value, rest) = rest.split_at_checked(length)?;
-    *bytes = rest;
-    Some((tag, value))
 }
 
 #[cfg(test)]
