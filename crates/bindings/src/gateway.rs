@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mohhos_gateway::{Config, GatewayError, Publication, QoS, properties};
+use mohhos_gateway::{Action, Config, GatewayError, Publication, QoS, properties};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::errors::{native, raise};
 use crate::taps::Tap;
-use crate::{events, observed, principal, records};
+use crate::{events, observed, policy, principal, records};
 
 /// One running native gateway.
 #[pyclass(frozen, module = "mohhos._native")]
@@ -75,8 +75,42 @@ impl Gateway {
         self.free(py, |gateway| gateway.put_roles(roles))
     }
 
-    fn kick(&self, py: Python<'_>, principal: &str) -> PyResult<usize> {
-        self.free(py, |gateway| gateway.kick(principal))
+    #[pyo3(signature = (principal, text = "disconnected by an operator", will = false))]
+    fn kick(&self, py: Python<'_>, principal: &str, text: &str, will: bool) -> PyResult<usize> {
+        self.free(py, |gateway| gateway.kick(principal, text, will))
+    }
+
+    #[pyo3(signature = (device, state, rate = None, topics = Vec::new()))]
+    fn set_state(
+        &self,
+        py: Python<'_>,
+        device: &str,
+        state: &str,
+        rate: Option<f64>,
+        topics: Vec<String>,
+    ) -> PyResult<()> {
+        let standing = policy::standing(state, rate, topics)?;
+        self.free(py, |gateway| gateway.set_standing(device, &standing))
+    }
+
+    #[pyo3(signature = (principal, action, topic, client = ""))]
+    fn explain<'py>(
+        &self,
+        py: Python<'py>,
+        principal: &str,
+        action: &str,
+        topic: &str,
+        client: &str,
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let action =
+            Action::from_name(action).filter(|action| *action != Action::Connect).ok_or_else(|| {
+                native(
+                    "invalid-argument",
+                    format!("\"{action}\" is no action: publish, subscribe or receive"),
+                )
+            })?;
+        let found = self.free(py, |gateway| gateway.explain(principal, client, action, topic))?;
+        found.map(|explanation| policy::explanation(py, &explanation)).transpose()
     }
 
     #[pyo3(signature = (topic, payload, qos = 1, retain = false, content_type = "", device = "", expiry_s = None))]

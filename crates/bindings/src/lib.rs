@@ -5,6 +5,7 @@ mod events;
 mod gateway;
 mod hashing;
 mod observed;
+mod policy;
 mod principal;
 mod records;
 mod taps;
@@ -24,6 +25,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("PlanError", module.py().get_type::<errors::PlanError>())?;
     module.add_class::<gateway::Gateway>()?;
     module.add_class::<taps::Tap>()?;
+    module.add_function(wrap_pyfunction!(policy::built_in_roles, module)?)?;
     module.add_function(wrap_pyfunction!(hashing::hash_secret, module)?)?;
     module.add_function(wrap_pyfunction!(hashing::hash_password, module)?)?;
     module.add_function(wrap_pyfunction!(hashing::verify_password, module)?)

@@ -27,17 +27,19 @@ pub fn read(spec: &Bound<'_, PyDict>) -> PyResult<Principal> {
         (None, Some(password)) => Credential::Password(password.extract::<String>()?.into()),
         _ => return Err(wrong("exactly one of secret and password is needed")),
     };
-    let children: Vec<String> = match spec.get_item("children")? {
-        Some(children) => children.extract()?,
-        None => Vec::new(),
+    let names = |key: &str| -> PyResult<Vec<String>> {
+        spec.get_item(key)?.map_or(Ok(Vec::new()), |names| names.extract())
     };
+    let parent: Option<String> = spec.get_item("parent")?.map_or(Ok(None), |parent| parent.extract())?;
     let enabled = spec.get_item("enabled")?.map_or(Ok(true), |value| value.extract())?;
     Ok(Principal {
         name: text("name")?.into(),
         kind,
-        role: text("role")?.into(),
+        roles: names("roles")?.into_iter().map(Into::into).collect(),
         credential,
         enabled,
-        children: children.into_iter().map(Into::into).collect(),
+        children: names("children")?.into_iter().map(Into::into).collect(),
+        parent: parent.map(Into::into),
+        groups: names("groups")?.into_iter().map(Into::into).collect(),
     })
 }

@@ -159,6 +159,7 @@ pub struct LimitsSection {
     pub max_handshakes: usize,
     pub metrics_per_device: u32,
     pub max_retained: usize,
+    pub disconnect_refused: bool,
 }
 
 /// The log.
@@ -262,6 +263,7 @@ impl Config {
                 max_handshakes: limits.max_handshakes,
                 metrics_per_device: limits.metrics_per_device,
                 max_retained: limits.max_retained,
+                disconnect_refused: limits.disconnect_refused,
                 max_future_us: self.time.max_future_s * SECOND_US,
                 ..Limits::default()
             },

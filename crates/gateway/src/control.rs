@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mohhos_hub::{Principal, Publication, Tap};
+use mohhos_hub::{Action, Explanation, Principal, Publication, Standing, Tap};
 use mohhos_stream::{Engine, RuleStats};
 
 use crate::error::GatewayError;
@@ -72,12 +72,37 @@ impl Gateway {
         Ok(self.with_hub(|setup| setup.hub.put_roles(json), |parts| parts.hub.put_roles(json))??)
     }
 
-    /// Disconnects a principal's sessions; how many.
+    /// Disconnects a principal's sessions; how many. Their wills are published only if `will`.
     ///
     /// # Errors
     /// It does not run.
-    pub fn kick(&self, principal: &str) -> Result<usize, GatewayError> {
-        self.running(|parts| parts.hub.kick(principal))
+    pub fn kick(&self, principal: &str, text: &str, will: bool) -> Result<usize, GatewayError> {
+        self.running(|parts| parts.hub.kick(principal, text, will))
+    }
+
+    /// Restricts a device or frees it.
+    ///
+    /// # Errors
+    /// The device is not registered, the standing cannot be meant, or it is stopped.
+    pub fn set_standing(&self, device: &str, standing: &Standing) -> Result<(), GatewayError> {
+        Ok(self.with_hub(
+            |setup| setup.hub.set_standing(device, standing),
+            |parts| parts.hub.set_standing(device, standing),
+        )??)
+    }
+
+    /// What a session of a principal meets, and why; `None` if there is no such principal.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn explain(
+        &self,
+        principal: &str,
+        client: &str,
+        action: Action,
+        topic: &str,
+    ) -> Result<Option<Explanation>, GatewayError> {
+        self.running(|parts| parts.hub.explain(principal, client, action, topic))
     }
 
     /// Publishes as the gateway; the offset to wait for.

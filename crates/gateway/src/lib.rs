@@ -28,8 +28,9 @@ pub use gateway::Gateway;
 pub use mohhos_decode::DeadLetter;
 pub use mohhos_history::{Cut, Filter};
 pub use mohhos_hub::{
-    Clock, Connection, Credential, Event, ManualClock, Message, Principal, PrincipalKind, Publication,
-    SystemClock, Tap, hash_password, hash_secret, properties, verify_password,
+    Action, BUILT_IN_ROLES, Clock, Connection, Credential, Event, Explanation, ManualClock, Message,
+    Principal, PrincipalKind, Publication, Standing, SystemClock, Tap, hash_password, hash_secret,
+    properties, verify_password,
 };
 pub use mohhos_mqtt::QoS;
 pub use mohhos_stream::RuleStats;

@@ -72,14 +72,9 @@ fn main() -> Outcome {
     prepared.put_roles(r##"{"all": {"publish": ["#"], "subscribe": ["#"]}}"##)?;
     let codes: Vec<(String, u32)> = (0..devices).map(|n| (format!("load-{n}"), n + 1)).collect();
     prepared.put_devices(&codes);
-    let principal = |name: &str, kind, role: &str| Principal {
-        name: name.into(),
-        kind,
-        role: role.into(),
-        credential: Credential::Secret(hash_secret(&gateway_key, b"load")),
-        enabled: true,
-        children: Box::default(),
-    };
+    let secret = hash_secret(&gateway_key, b"load");
+    let principal =
+        |name: &str, kind, role: &str| Principal::new(name, kind, role, Credential::Secret(secret));
     let mut principals: Vec<Principal> =
         codes.iter().map(|(id, _)| principal(id, PrincipalKind::Device, "device")).collect();
     principals.push(principal("receiver", PrincipalKind::Application, "all"));

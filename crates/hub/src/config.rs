@@ -127,6 +127,9 @@ pub struct Limits {
     pub max_retained_bytes: usize,
     /// A reading whose time is more than this after its arrival has a wrong clock.
     pub max_future_us: i64,
+    /// A client of MQTT 3.1.1 whose message of QoS 1 or 2 is refused is disconnected; else the message is acknowledged
+    /// and dropped, for there is no way to tell it (3.3.5).
+    pub disconnect_refused: bool,
 }
 
 impl Default for Limits {
@@ -147,6 +150,7 @@ impl Default for Limits {
             max_retained: 200_000,
             max_retained_bytes: 64 << 20,
             max_future_us: 300_000_000,
+            disconnect_refused: false,
         }
     }
 }

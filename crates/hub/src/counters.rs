@@ -85,6 +85,10 @@ counters! {
     dropped_unsendable,
     /// Retained messages that were not kept because there are too many.
     retained_refused,
+    /// Messages not delivered because their receiver may not receive them: by its roles, or in quarantine.
+    withheld,
+    /// Times that a client was not read because it had sent more than it may.
+    holds,
     /// Connections, messages and subscriptions refused.
     refused,
     /// Payloads that could not be decoded.

@@ -7,6 +7,8 @@ use mohhos_decode::Names;
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
+use crate::policy::StandingCell;
+
 /// A registered device.
 #[derive(Debug)]
 pub struct Device {
@@ -16,6 +18,8 @@ pub struct Device {
     pub code: u32,
     /// What was counted since the start.
     pub stats: DeviceStats,
+    /// Whether it is throttled or in quarantine.
+    pub standing: StandingCell,
 }
 
 /// Counters of one device since the start. All relaxed: they are read by people.
@@ -57,20 +61,27 @@ impl Devices {
         self.by_id.read().get(id).cloned()
     }
 
-    /// Makes registered devices known.
-    pub fn put(&self, codes: &[(String, u32)]) {
+    /// Makes registered devices known; true if one of another code was known under an id.
+    pub fn put(&self, codes: &[(String, u32)]) -> bool {
         for (id, code) in codes {
             self.names.insert(*code, id);
         }
+        let mut replaced = false;
         let mut by_id = self.by_id.write();
         for (id, code) in codes {
             if by_id.get(id.as_str()).is_some_and(|device| device.code == *code) {
                 continue;
             }
             let id: Arc<str> = id.as_str().into();
-            let device = Arc::new(Device { id: id.clone(), code: *code, stats: DeviceStats::default() });
-            by_id.insert(id, device);
+            let device = Arc::new(Device {
+                id: id.clone(),
+                code: *code,
+                stats: DeviceStats::default(),
+                standing: StandingCell::default(),
+            });
+            replaced |= by_id.insert(id, device).is_some();
         }
+        replaced
     }
 
     /// Forgets devices; their codes keep their meaning.

@@ -100,15 +100,25 @@ pub enum Action {
     Publish,
     /// To subscribe.
     Subscribe,
+    /// To receive what it is subscribed to.
+    Receive,
 }
 
 impl Action {
+    /// The action of a word.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Action::Connect, Action::Publish, Action::Subscribe, Action::Receive]
+            .into_iter()
+            .find(|action| action.name() == name)
+    }
+
     /// The word for it.
     pub fn name(self) -> &'static str {
         match self {
             Action::Connect => "connect",
             Action::Publish => "publish",
             Action::Subscribe => "subscribe",
+            Action::Receive => "receive",
         }
     }
 }

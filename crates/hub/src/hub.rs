@@ -12,7 +12,9 @@ use crate::auth::principals::Principal;
 use crate::checkpointer::Checkpointer;
 use crate::config::HubConfig;
 use crate::error::HubError;
-use crate::event::Events;
+use crate::event::{Action, Events};
+use crate::explain::{Explanation, explain};
+use crate::policy::Standing;
 use crate::publication::Publication;
 use crate::report::{Connection, Stats};
 use crate::shared::{BatchReceiver, Control, Publisher, Shared};
@@ -108,7 +110,8 @@ impl Hub {
         }
     }
 
-    /// Adds or replaces principals. Those whose credentials, kind, role or state changed are disconnected.
+    /// Adds or replaces principals. Those whose credentials, kind or state changed are disconnected, without their will;
+    /// those whose roles, groups, parent or children changed are held to these at once.
     pub fn put_principals(&self, principals: Vec<Principal>) {
         self.shared.put_principals(principals);
     }
@@ -116,13 +119,13 @@ impl Hub {
     /// Removes principals, disconnects their sessions and forgets them.
     pub fn remove_principals(&self, names: &[String]) {
         self.shared.principals.remove(names);
-        self.shared.policy.renew();
-        let names = names.iter().map(|name| name.as_str().into()).collect();
-        self.shared.disconnect(names, "the account was removed", true);
+        let principals = Arc::new(names.iter().map(|name| name.as_str().into()).collect());
+        self.shared.tell_all(|| Control::Forget { principals: Arc::clone(&principals) });
     }
 
-    /// Replaces the roles: JSON `{role: {"publish": [patterns], "subscribe": [patterns]}}`, where `${device}` stands
-    /// for the principal's name or that of a child, and `!` before a pattern forbids.
+    /// Replaces the roles: JSON `{role: {"publish": …, "subscribe": …, "receive": …, "limits": {…}}}`, where each action
+    /// is a list of allowed patterns or `{"allow": […], "deny": […]}`. docs/policy.md is the reference. Sessions are held
+    /// to them at once: messages by the policy's epoch, subscriptions within some rounds of their shard.
     pub fn put_roles(&self, json: &str) -> Result<(), HubError> {
         self.shared.put_roles(json)
     }
@@ -132,12 +135,23 @@ impl Hub {
         self.shared.put_tables(tables);
     }
 
-    /// Disconnects the sessions of a principal; how many.
-    pub fn kick(&self, principal: &str) -> usize {
-        let count = self.shared.presence.live(principal).len();
-        let names = std::iter::once(Arc::from(principal)).collect();
-        self.shared.disconnect(names, "disconnected by an operator", false);
-        count
+    /// Restricts a device (throttle, quarantine) or frees it, at once: for itself and for a parent that speaks for it.
+    ///
+    /// # Errors
+    /// The device is not registered, or the standing cannot be meant.
+    pub fn set_standing(&self, device: &str, standing: &Standing) -> Result<(), HubError> {
+        self.shared.set_standing(device, standing)
+    }
+
+    /// Disconnects the sessions of a principal; how many. `text` is what MQTT 5 clients are told; their wills are
+    /// published only if `will`.
+    pub fn kick(&self, principal: &str, text: &str, will: bool) -> usize {
+        self.shared.kick(principal, text, will)
+    }
+
+    /// What a session of the principal with this client id meets, and why; `None` if there is no such principal.
+    pub fn explain(&self, principal: &str, client: &str, action: Action, topic: &str) -> Option<Explanation> {
+        explain(&self.shared, principal, client, action, topic)
     }
 
     /// Reads the files of all TLS listeners again; the names of those where something has changed. Connections go on,

@@ -6,7 +6,7 @@
 //! # Locks
 //!
 //! Shared by all threads: principals, devices, subscriptions, retained messages, presence, events, dead letters, the
-//! inbox of each shard. Each of these locks is held for one look-up or one change, never while taking another of
+//! inbox of each shard, the bound roles, the meters of limits. Each of these locks is held for one look-up or one change, never while taking another of
 //! them and never during I/O; so there is no order between them to keep. What a shard decides per message is in its
 //! own memory, revalidated by epochs (atomics).
 //!
@@ -26,6 +26,7 @@ pub mod counters;
 pub mod devices;
 pub mod error;
 pub mod event;
+mod explain;
 mod hub;
 pub mod policy;
 mod presence;
@@ -50,7 +51,9 @@ pub use config::{
 };
 pub use error::HubError;
 pub use event::{Action, Event, Events, Refusal};
+pub use explain::Explanation;
 pub use hub::{Hub, Tap};
+pub use policy::{BUILT_IN_ROLES, QUARANTINE_TOPICS, Standing};
 pub use publication::{Publication, properties};
 pub use report::{Connection, Stats};
 pub use session::checkpoint::FILE as CHECKPOINT_FILE;

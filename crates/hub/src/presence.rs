@@ -56,6 +56,25 @@ impl Presence {
         first
     }
 
+    /// How many sessions of the principal, with other client ids, were connected before this connection.
+    pub fn before(&self, principal: &str, connection: u64) -> usize {
+        let by_principal = self.by_principal.lock();
+        let Some(entry) = by_principal.get(principal) else { return 0 };
+        let Some(at) = entry.live.iter().position(|live| live.connection == connection) else { return 0 };
+        let client = &entry.live[at].client;
+        entry.live[..at].iter().filter(|live| live.client != *client).count()
+    }
+
+    /// A connection was refused after all; nobody has to be told.
+    pub fn withdraw(&self, principal: &str, connection: u64) {
+        let mut by_principal = self.by_principal.lock();
+        let Some(entry) = by_principal.get_mut(principal) else { return };
+        entry.live.retain(|live| live.connection != connection);
+        if entry.live.is_empty() && entry.reason.is_empty() {
+            by_principal.remove(principal);
+        }
+    }
+
     /// A connection ended; true if no other of the principal is left.
     pub fn disconnect(&self, principal: &str, connection: u64, at_us: i64, reason: &str) -> bool {
         let mut by_principal = self.by_principal.lock();
@@ -99,6 +118,20 @@ mod tests {
             address: "127.0.0.1:1".parse().unwrap(),
             since_us: connection as i64,
         }
+    }
+
+    #[test]
+    fn those_who_came_before_with_another_client_id_are_counted() {
+        let presence = Presence::default();
+        let app: Arc<str> = "app".into();
+        for connection in 1..=3 {
+            let client = format!("c{}", connection % 2).into();
+            presence.connect(&app, Live { client, ..live(connection) });
+        }
+        assert_eq!((presence.before("app", 1), presence.before("app", 2)), (0, 1));
+        assert_eq!(presence.before("app", 3), 1, "its own session, which it takes over, does not count");
+        (1..=3).for_each(|connection| presence.withdraw("app", connection));
+        assert_eq!(presence.tell("app"), None);
     }
 
     #[test]

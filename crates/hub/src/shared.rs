@@ -14,7 +14,7 @@ use rustc_hash::{FxBuildHasher, FxHashSet};
 use std::hash::BuildHasher;
 
 use crate::auth::hash_pool::HashPool;
-use crate::auth::principals::{Principal, Principals};
+use crate::auth::principals::{Changed, Principal, Principals};
 use crate::clerk::ClerkHandle;
 use crate::clock::Clock;
 use crate::config::HubConfig;
@@ -22,9 +22,10 @@ use crate::counters::ShardCounters;
 use crate::devices::Devices;
 use crate::error::HubError;
 use crate::event::{Event, Events};
-use crate::policy::{Policy, PolicySnapshot};
+use crate::policy::{Policy, PolicySnapshot, Standing};
 use crate::presence::Presence;
 use crate::publication::Publication;
+use crate::session::SessionKey;
 use crate::session::checkpoint::Round;
 use crate::signal::Signal;
 use crate::sys::event_fd::EventFd;
@@ -99,9 +100,11 @@ pub(crate) enum Control {
     Recheck,
     /// A body was read from the log; `None` if it is gone.
     Fetched { session: SessionId, offset: u64, message: Option<Box<Message>> },
-    /// Disconnect all sessions of these principals, and end them if `forget`.
-    Disconnect { principals: Arc<FxHashSet<Arc<str>>>, code: ReasonCode, text: &'static str, forget: bool },
-    /// Roles or principals changed: end the subscriptions that are not permitted any more.
+    /// Disconnect and end all sessions of these principals.
+    Forget { principals: Arc<FxHashSet<Arc<str>>> },
+    /// Do something to a session whose home the shard is.
+    Session { key: SessionKey, act: Act },
+    /// Roles changed: hold all sessions to what they may now.
     Review,
     /// Contribute to a checkpoint.
     Checkpoint(Arc<Round>),
@@ -109,6 +112,15 @@ pub(crate) enum Control {
     Drain,
     /// End the thread.
     Stop,
+}
+
+/// What is done to one session.
+#[derive(Clone)]
+pub(crate) enum Act {
+    /// Its principal, or the state of a device that it speaks for, has changed: hold it to what it may now.
+    Review,
+    /// Disconnect it.
+    Kick { code: ReasonCode, text: Arc<str>, will: bool },
 }
 
 /// Where a publication got in the log, for whoever waits for it.
@@ -212,28 +224,54 @@ impl Shared {
         }
     }
 
-    /// Has all sessions of these principals disconnected, and ended if `forget`.
-    pub fn disconnect(&self, names: FxHashSet<Arc<str>>, text: &'static str, forget: bool) {
-        let principals = Arc::new(names);
+    /// Has something done to the connected sessions of a principal, each by its home shard; how many these are.
+    pub fn tell_sessions(&self, principal: &str, act: &Act) -> usize {
+        let live = self.presence.live(principal);
+        for each in &live {
+            let key = SessionKey { principal: principal.into(), client: each.client.clone() };
+            let home = usize::from(self.shard_of(&key));
+            self.shards[home].send(Control::Session { key, act: act.clone() });
+        }
+        live.len()
+    }
+
+    /// Has the connected sessions of a principal disconnected; how many.
+    pub fn kick(&self, principal: &str, text: &str, will: bool) -> usize {
         let code = ReasonCode::AdministrativeAction;
-        self.tell_all(|| Control::Disconnect { principals: principals.clone(), code, text, forget });
+        self.tell_sessions(principal, &Act::Kick { code, text: text.into(), will })
+    }
+
+    /// Restricts a device or frees it: at once, for itself and for a parent that speaks for it.
+    ///
+    /// # Errors
+    /// The device is not registered, or the standing cannot be meant.
+    pub fn set_standing(&self, device: &str, standing: &Standing) -> Result<(), HubError> {
+        let restriction = standing.compile()?;
+        let known = self.devices.get(device).ok_or_else(|| {
+            HubError::Invalid(format!("\"{device}\" is not registered; add the device first"))
+        })?;
+        known.standing.set(restriction);
+        let parent = self.principals.get(device).and_then(|principal| principal.parent.clone());
+        for name in std::iter::once(device).chain(parent.as_deref()) {
+            self.tell_sessions(name, &Act::Review);
+        }
+        Ok(())
     }
 
     pub fn put_devices(&self, codes: &[(String, u32)]) {
-        self.devices.put(codes);
-        self.policy.renew();
+        // New devices renew nothing: what concerned one that was not registered is decided each time.
+        if self.devices.put(codes) {
+            self.policy.renew();
+        }
     }
 
     pub fn put_principals(&self, principals: Vec<Principal>) {
-        let changed = self.principals.put(principals);
-        self.policy.renew();
-        if changed.iter().any(|(_, disconnect)| !disconnect) {
-            self.tell_all(|| Control::Review);
-        }
-        let gone: FxHashSet<Arc<str>> =
-            changed.into_iter().filter(|(_, disconnect)| *disconnect).map(|(name, _)| name).collect();
-        if !gone.is_empty() {
-            self.disconnect(gone, "the account was changed", false);
+        for Changed { name, disconnect } in self.principals.put(principals) {
+            if disconnect {
+                self.kick(&name, "the account was changed", false);
+            } else {
+                self.tell_sessions(&name, &Act::Review);
+            }
         }
     }
 

@@ -22,7 +22,7 @@ use crate::devices::Devices;
 use crate::error::HubError;
 use crate::event::Events;
 use crate::hub::Hub;
-use crate::policy::Policy;
+use crate::policy::{Policy, Standing};
 use crate::presence::Presence;
 use crate::session::Session;
 use crate::session::recovery::recover;
@@ -129,6 +129,11 @@ impl Prepared {
     /// See [`Hub::put_roles`].
     pub fn put_roles(&self, json: &str) -> Result<(), HubError> {
         self.shared.put_roles(json)
+    }
+
+    /// See [`Hub::set_standing`].
+    pub fn set_standing(&self, device: &str, standing: &Standing) -> Result<(), HubError> {
+        self.shared.set_standing(device, standing)
     }
 
     /// See [`Hub::put_tables`].

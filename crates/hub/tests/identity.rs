@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Client, Got, Rig, Setup, device, principal};
-use mohhos_hub::{Action, Event, Principal, PrincipalKind, Refusal};
+use mohhos_hub::{Action, Credential, Event, Principal, PrincipalKind, Refusal};
 use mohhos_mqtt::packet::{Connect, Packet};
 use mohhos_mqtt::{QoS, ReasonCode};
 
@@ -148,7 +148,10 @@ fn changes_of_roles_and_principals_act_on_live_sessions_at_once() {
     rig.hub.put_roles(r##"{"everything": {"publish": [], "subscribe": []}}"##).unwrap();
     let id = app.publish("a/b", "x", QoS::AtLeastOnce);
     assert_eq!(app.next(), Got::PubAck(id, ReasonCode::NotAuthorized));
-    rig.hub.put_principals(vec![principal("app", PrincipalKind::Application, "nothing")]);
+    rig.hub.put_principals(vec![Principal {
+        credential: Credential::Secret([0; 32]),
+        ..principal("app", PrincipalKind::Application, "nothing")
+    }]);
     assert_eq!(app.next(), Got::Disconnect(ReasonCode::AdministrativeAction));
 
     let mut parent = rig.connect("pump-0", "c");
@@ -167,13 +170,13 @@ fn a_kick_disconnects_all_sessions_of_a_principal_and_leaves_others() {
     let rig = Rig::start();
     let mut theirs: Vec<Client> = (0..5).map(|n| rig.connect("pump-0", &format!("{n}"))).collect();
     let mut other = rig.connect("pump-1", "c");
-    assert_eq!(rig.hub.kick("pump-0"), 5);
+    assert_eq!(rig.hub.kick("pump-0", "by an operator", false), 5);
     for client in &mut theirs {
         assert_eq!(client.next(), Got::Disconnect(ReasonCode::AdministrativeAction));
         assert_eq!(client.next(), Got::End);
     }
     other.nothing_came();
-    assert_eq!(rig.hub.kick("pump-0"), 0);
+    assert_eq!(rig.hub.kick("pump-0", "by an operator", false), 0);
 }
 
 #[test]

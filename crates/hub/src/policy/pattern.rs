@@ -1,6 +1,8 @@
-//! A pattern: a topic filter in which `${device}` stands for a device that the principal may speak for.
+//! A pattern: a topic filter in which variables such as `${device}` stand for what is the principal's.
 
-use std::sync::Arc;
+use std::fmt;
+
+use super::scope::{Scope, VARIABLES, Variable};
 
 /// What stands at one level of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,52 +11,45 @@ enum Level {
     Is(Box<str>),
     /// `+`: any one level.
     Any,
-    /// `${device}`: a device of the principal; the same at each such level.
-    Device,
+    /// One of what the variable stands for; the same at each level where it stands.
+    Var(Variable),
     /// `#`: the rest, however long.
     Rest,
 }
 
-/// A topic filter with `${device}`.
+/// A topic filter with variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     levels: Box<[Level]>,
-    /// The first level that is `${device}`.
-    device_at: Option<usize>,
 }
 
-/// For which devices a principal may speak: its own name and its children.
-#[derive(Debug, Clone, Copy)]
-pub struct Scope<'a> {
-    /// The principal's name.
-    pub own: &'a str,
-    /// Its children's ids.
-    pub children: &'a [Arc<str>],
-}
+/// What each variable was found to stand for, within one match.
+#[derive(Default)]
+struct Bound<'a>([Option<&'a str>; VARIABLES.len()]);
 
-impl Scope<'_> {
-    fn has(&self, device: &str) -> bool {
-        self.own == device || self.children.iter().any(|child| **child == *device)
+impl<'a> Bound<'a> {
+    /// May the variable stand for this level, given what it stood for before?
+    fn takes(&mut self, variable: Variable, level: &'a str, scope: Scope<'_>) -> bool {
+        let slot = &mut self.0[variable as usize];
+        match *slot {
+            Some(before) => before == level,
+            None if scope.has(variable, level) => {
+                *slot = Some(level);
+                true
+            }
+            None => false,
+        }
     }
 }
 
 impl Pattern {
-    /// Reads a pattern; `None` if it is not a topic filter.
+    /// Reads a pattern; `None` if it is not a topic filter, or a level has `${` in it and is no variable.
     pub fn parse(text: &str) -> Option<Self> {
         if !mohhos_mqtt::topic::is_filter(text) {
             return None;
         }
-        let levels: Box<[Level]> = text
-            .split('/')
-            .map(|level| match level {
-                "+" => Level::Any,
-                "#" => Level::Rest,
-                "${device}" => Level::Device,
-                _ => Level::Is(level.into()),
-            })
-            .collect();
-        let device_at = levels.iter().position(|level| *level == Level::Device);
-        Some(Self { levels, device_at })
+        let levels: Option<Box<[Level]>> = text.split('/').map(Level::parse).collect();
+        Some(Self { levels: levels? })
     }
 
     /// Does it match the topic?
@@ -65,7 +60,7 @@ impl Pattern {
 
     /// Does it match every topic that the filter matches?
     pub fn covers(&self, filter: &str, scope: Scope<'_>) -> bool {
-        let Some(device) = self.device(filter, scope) else { return false };
+        let mut bound = Bound::default();
         let mut given = filter.split('/');
         for (index, level) in self.levels.iter().enumerate() {
             // A wildcard in the first level does not reach names that begin with `$` (4.7.2).
@@ -75,23 +70,28 @@ impl Pattern {
                 (_, None | Some("#")) => return false,
                 (Level::Any, Some(_)) if !reserved => {}
                 (Level::Is(text), Some(name)) if **text == *name => {}
-                (Level::Device, Some(name)) if name == device => {}
+                (Level::Var(variable), Some(name)) if bound.takes(*variable, name, scope) => {}
                 _ => return false,
             }
         }
         given.next().is_none()
     }
 
-    /// Is there a topic that both it and the filter match?
+    /// Is there a topic that both it and the filter match? Where that cannot be told exactly (a variable at two
+    /// levels, one of them a wildcard in the filter) the answer is yes: it is asked of what is denied.
     pub fn overlaps(&self, filter: &str, scope: Scope<'_>) -> bool {
+        let mut bound = Bound::default();
         let mut given = filter.split('/').peekable();
-        for level in &self.levels {
+        for (index, level) in self.levels.iter().enumerate() {
             match (level, given.next()) {
-                (Level::Rest, _) | (_, Some("#")) => return true,
+                (Level::Rest, _) => return true,
+                (_, Some("#")) => return self.can_match_from(index, scope),
                 (_, None) => return false,
-                (Level::Any, Some(_)) | (_, Some("+")) => {}
+                (Level::Any, Some(_)) => {}
+                (Level::Is(_), Some("+")) => {}
+                (Level::Var(variable), Some("+")) if scope.has_any(*variable) => {}
                 (Level::Is(text), Some(name)) if **text == *name => {}
-                (Level::Device, Some(name)) if scope.has(name) => {}
+                (Level::Var(variable), Some(name)) if bound.takes(*variable, name, scope) => {}
                 _ => return false,
             }
         }
@@ -99,29 +99,62 @@ impl Pattern {
         matches!(given.next(), None | Some("#"))
     }
 
-    /// The device at the place of `${device}`, if the principal may speak for it; "" where there is no such place.
-    fn device<'a>(&self, filter: &'a str, scope: Scope<'_>) -> Option<&'a str> {
-        match self.device_at {
-            None => Some(""),
-            Some(at) => filter.split('/').nth(at).filter(|device| scope.has(device)),
+    /// Do the variables from a level on stand for anything?
+    fn can_match_from(&self, index: usize, scope: Scope<'_>) -> bool {
+        self.levels[index..].iter().all(|level| match level {
+            Level::Var(variable) => scope.has_any(*variable),
+            _ => true,
+        })
+    }
+}
+
+impl Level {
+    fn parse(level: &str) -> Option<Self> {
+        match level {
+            "+" => Some(Level::Any),
+            "#" => Some(Level::Rest),
+            _ if level.contains("${") => {
+                let known = VARIABLES.iter().find(|(text, _)| *text == level);
+                known.map(|(_, variable)| Level::Var(*variable))
+            }
+            _ => Some(Level::Is(level.into())),
         }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, level) in self.levels.iter().enumerate() {
+            if index > 0 {
+                f.write_str("/")?;
+            }
+            f.write_str(match level {
+                Level::Is(text) => text,
+                Level::Any => "+",
+                Level::Var(variable) => variable.text(),
+                Level::Rest => "#",
+            })?;
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
 
-    fn children() -> [Arc<str>; 2] {
-        ["child-1".into(), "child-2".into()]
+    fn names(names: &[&str]) -> Vec<Arc<str>> {
+        names.iter().map(|&name| name.into()).collect()
     }
 
     #[test]
     fn the_device_is_the_principal_or_its_child_and_the_same_everywhere() {
-        let children = children();
-        let scope = Scope { own: "parent", children: &children };
+        let children = names(&["child-1", "child-2"]);
+        let scope = Scope { own: "parent", children: &children, ..Scope::default() };
         let pattern = Pattern::parse("devices/${device}/to/${device}").unwrap();
         assert!(pattern.matches("devices/parent/to/parent", scope));
         assert!(pattern.matches("devices/child-2/to/child-2", scope));
@@ -131,8 +164,40 @@ mod tests {
     }
 
     #[test]
+    fn each_variable_stands_for_what_is_the_principals_and_for_no_wildcard() {
+        let (children, groups) = (names(&["lamp"]), names(&["line-1", "line-2"]));
+        let scope =
+            Scope { own: "hub", children: &children, parent: Some("top"), groups: &groups, client: "c-1" };
+        for (pattern, topic, matches) in [
+            ("${principal}/x", "hub/x", true),
+            ("${principal}/x", "lamp/x", false),
+            ("${child}/x", "lamp/x", true),
+            ("${child}/x", "hub/x", false),
+            ("${parent}/x", "top/x", true),
+            ("${parent}/x", "hub/x", false),
+            ("g/${group}/#", "g/line-2/a/b", true),
+            ("g/${group}/#", "g/line-3/a", false),
+            ("g/${group}/${group}", "g/line-1/line-2", false),
+            ("c/${client}", "c/c-1", true),
+            ("c/${client}", "c/+", false),
+        ] {
+            let parsed = Pattern::parse(pattern).unwrap();
+            assert_eq!(parsed.matches(topic, scope), matches, "{pattern} {topic}");
+            assert_eq!(parsed.to_string(), pattern);
+        }
+        let greedy = Scope { own: "x", client: "+", ..Scope::default() };
+        assert!(!Pattern::parse("c/${client}").unwrap().covers("c/+", greedy));
+        let nobody = Scope { own: "x", ..Scope::default() };
+        for pattern in ["a/${group}", "a/${parent}", "a/${client}", "a/${child}"] {
+            let parsed = Pattern::parse(pattern).unwrap();
+            assert!(!parsed.overlaps("a/+", nobody) && !parsed.overlaps("a/#", nobody), "{pattern}");
+            assert!(parsed.overlaps("a/+", scope) && parsed.overlaps("#", scope), "{pattern}");
+        }
+    }
+
+    #[test]
     fn a_filter_is_covered_only_if_all_its_topics_are() {
-        let scope = Scope { own: "p", children: &[] };
+        let scope = Scope { own: "p", ..Scope::default() };
         for (pattern, filter, covers, overlaps) in [
             ("a/#", "a/b/+", true, true),
             ("a/#", "a/#", true, true),
@@ -155,7 +220,13 @@ mod tests {
             assert_eq!(parsed.covers(filter, scope), covers, "{pattern} covers {filter}");
             assert_eq!(parsed.overlaps(filter, scope), overlaps, "{pattern} overlaps {filter}");
         }
-        assert!(Pattern::parse("a/#/b").is_none());
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_refused() {
+        for text in ["a/#/b", "", "a/${nobody}", "${device", "a/${device}x", "a/x${device}"] {
+            assert!(Pattern::parse(text).is_none(), "{text}");
+        }
     }
 
     proptest! {
@@ -163,13 +234,32 @@ mod tests {
         fn a_covered_filter_matches_no_topic_that_the_pattern_does_not(
             pattern in "([ab+]/){0,3}([ab+#])", filter in "([ab+]/){0,3}([ab+#])", topic in "([ab]/){0,4}[ab]"
         ) {
-            let scope = Scope { own: "", children: &[] };
+            let scope = Scope::default();
             let parsed = Pattern::parse(&pattern).unwrap();
             let by_filter = mohhos_mqtt::topic::matches(&filter, &topic);
             let by_pattern = mohhos_mqtt::topic::matches(&pattern, &topic);
             prop_assert_eq!(parsed.matches(&topic, scope), by_pattern);
             if parsed.covers(&filter, scope) {
                 prop_assert!(!by_filter || by_pattern);
+            }
+            if by_filter && by_pattern {
+                prop_assert!(parsed.overlaps(&filter, scope));
+            }
+        }
+
+        #[test]
+        fn with_variables_too_covering_and_overlapping_are_never_on_the_wrong_side(
+            pattern in "(a|b|\\+|\\$\\{device\\}|\\$\\{group\\})(/(a|b|\\+|\\$\\{device\\}|\\$\\{group\\})){0,3}",
+            filter in "[ab+](/[ab+]){0,3}(/#)?",
+            topic in "[ab](/[ab]){0,3}",
+        ) {
+            let groups = names(&["b"]);
+            let scope = Scope { own: "a", groups: &groups, ..Scope::default() };
+            let parsed = Pattern::parse(&pattern).unwrap();
+            let by_filter = mohhos_mqtt::topic::matches(&filter, &topic);
+            let by_pattern = parsed.matches(&topic, scope);
+            if parsed.covers(&filter, scope) && by_filter {
+                prop_assert!(by_pattern);
             }
             if by_filter && by_pattern {
                 prop_assert!(parsed.overlaps(&filter, scope));

@@ -7,16 +7,19 @@ use rustc_hash::FxHashMap;
 
 use crate::auth::principals::Principal;
 use crate::devices::Device;
+use crate::policy::Meter;
 use crate::topics::message::SessionId;
 use crate::topics::trie::Options;
 
 pub mod checkpoint;
+pub mod gate;
 pub mod queue;
 pub mod record;
 pub mod recovery;
 pub mod store;
 pub mod ways;
 
+use gate::Gate;
 use queue::Queue;
 use ways::Ways;
 
@@ -67,6 +70,10 @@ pub struct Session {
     pub will: Option<Box<Will>>,
     /// What was decided about the topics that it publishes to.
     pub ways: Ways,
+    /// What it may not receive of what it is subscribed to; `None` if there is no such thing.
+    pub gate: Option<Box<Gate>>,
+    /// What is left of its principal's limits, if it has any.
+    pub meter: Option<Arc<Meter>>,
     /// It is in the list of sessions to which something can be sent.
     pub pumping: bool,
     /// It is in the list of sessions that wait for a commit.
@@ -92,6 +99,8 @@ impl Session {
             state: None,
             will: None,
             ways: Ways::default(),
+            gate: None,
+            meter: None,
             pumping: false,
             awaits_commit: false,
             fetching: false,

@@ -294,12 +294,8 @@ fn restored(replayed: Replayed, max_queued: usize) -> Session {
     let Replayed { key, kept, .. } = replayed;
     // Who it really is, is decided when it connects; until then it may do nothing.
     let principal = Arc::new(Principal {
-        name: key.principal.clone(),
-        kind: PrincipalKind::Application,
-        role: "".into(),
-        credential: Credential::Anonymous,
         enabled: false,
-        children: Box::default(),
+        ..Principal::new(&key.principal, PrincipalKind::Application, "", Credential::Anonymous)
     });
     let mut queue = Queue::default();
     for queued in kept.queue {

@@ -60,6 +60,21 @@ impl Store {
         self.slots.iter().map(|(slot, session)| (slot as u32, session))
     }
 
+    /// The slots of the next sessions from a slot on, at most `max`, and where to go on (`None` at the end).
+    pub fn some_from(&self, from: u32, max: usize) -> (Vec<u32>, Option<u32>) {
+        let end = self.slots.capacity() as u32;
+        let mut found = Vec::new();
+        for slot in from..end {
+            if found.len() == max {
+                return (found, Some(slot));
+            }
+            if self.slots.contains(slot as usize) {
+                found.push(slot);
+            }
+        }
+        (found, None)
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.slots.len()

@@ -19,7 +19,7 @@ const MAX_WAYS: usize = 4096;
 /// The epochs under which something was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Epochs {
-    /// Of the policy, principals and devices.
+    /// Of the policy; 0 for what is to be decided again each time.
     pub policy: u64,
     /// Of the subscriptions.
     pub subscriptions: u64,

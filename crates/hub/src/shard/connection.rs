@@ -104,6 +104,10 @@ pub struct Io {
     pub stalled: bool,
     /// It was not read because too much was to be written; it is when that is.
     pub deferred: bool,
+    /// It is not read until then, because its client has sent more than it may, in milliseconds; 0: it is.
+    pub held_ms: u64,
+    /// Its client has a rate, and has been held to it: it is read in small pieces.
+    pub paced: bool,
     /// The socket takes nothing more for now.
     pub blocked: bool,
     /// The other side has closed: read to the end.

@@ -12,7 +12,6 @@ use super::intake::{Incoming, Origin};
 use super::links::Cross;
 use crate::publication::{Publication, properties};
 use crate::session::checkpoint::{Part, Round, put_session};
-use crate::session::record::Change;
 use crate::shared::{Control, Reply};
 use crate::topics::message::SessionId;
 
@@ -31,10 +30,9 @@ impl Shard {
                 }
                 Control::Recheck => self.rechecking = Some(0),
                 Control::Fetched { session, offset, message } => self.fetched(session, offset, message),
-                Control::Disconnect { principals, code, text, forget } => {
-                    self.disconnect(&principals, code, text, forget);
-                }
-                Control::Review => self.review(),
+                Control::Forget { principals } => self.forget(&principals),
+                Control::Session { key, act } => self.act(&key, &act),
+                Control::Review => self.review_all(),
                 Control::Checkpoint(round) => self.checkpoint(round).asked = true,
                 Control::Drain => self.drain(),
                 Control::Stop => self.stopping = true,
@@ -107,6 +105,7 @@ impl Shard {
             packet_id: 0,
             flags: Flags::default(),
             device: &publication.device,
+            refusable: false,
         };
         let position = self.intake.publish(&mut ways, origin, &incoming).unwrap_or_default();
         self.own_ways = ways;
@@ -134,7 +133,8 @@ impl Shard {
         }
     }
 
-    fn disconnect(&mut self, principals: &FxHashSet<Arc<str>>, code: ReasonCode, text: &str, forget: bool) {
+    /// Disconnects all sessions of these principals and ends them, without their wills: nobody is left to have sent them.
+    fn forget(&mut self, principals: &FxHashSet<Arc<str>>) {
         let theirs: Vec<(u32, Option<u32>)> = self
             .sessions
             .iter()
@@ -143,37 +143,12 @@ impl Shard {
             .collect();
         for (slot, connection) in theirs {
             if let Some(connection) = connection {
-                self.kick(connection, code, text);
+                self.dismiss(connection, ReasonCode::AdministrativeAction, "the account was removed", false);
             }
-            if forget {
-                self.end_session(slot);
+            if let Some(session) = self.sessions.get(slot) {
+                session.will = None;
             }
-        }
-    }
-
-    /// Ends the subscriptions that are not permitted any more.
-    fn review(&mut self) {
-        let shared = self.intake.shared.clone();
-        let policy = shared.policy.current();
-        let slots: Vec<u32> = self.sessions.iter().map(|(slot, _)| slot).collect();
-        for slot in slots {
-            let Some(session) = self.sessions.get(slot) else { continue };
-            let principal = self.intake.current_principal(&session.principal);
-            let (journal, counters) =
-                (&mut self.intake.journal, &shared.shards[usize::from(self.intake.shard)].counters);
-            let (id, key, persistent) = (session.id, &session.key, session.persistent);
-            session.subscriptions.retain(|subscription| {
-                let stays = policy.may_subscribe(&principal, &subscription.filter).is_ok();
-                if !stays {
-                    shared.subscriptions.unsubscribe(&subscription.filter, id);
-                    counters.subscriptions.add(1u64.wrapping_neg());
-                    if persistent {
-                        journal.change(key, &Change::Unsubscribed { filter: &subscription.filter });
-                    }
-                }
-                stays
-            });
-            session.principal = principal;
+            self.end_session(slot);
         }
     }
 

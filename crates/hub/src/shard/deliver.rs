@@ -172,7 +172,8 @@ impl<'a> Outgoing<'a> {
     }
 }
 
-/// Puts a message into the output, if the protocol takes it.
+/// Puts a message into the output, if the protocol takes it. One that the session may not receive (any more) is given
+/// up like one that has expired.
 fn send(
     connection: &mut Connection,
     session: &Session,
@@ -180,6 +181,7 @@ fn send(
     outgoing: &Outgoing<'_>,
 ) -> Delivered {
     let message = outgoing.message;
+    let withheld = !intake.admits(session, message.topic());
     let delivery = Delivery {
         id: outgoing.id,
         topic: message.topic(),
@@ -187,7 +189,7 @@ fn send(
         qos: outgoing.qos,
         retain: outgoing.retain,
         properties: message.properties(),
-        expiry_s: message.expiry_s(intake.mono_us),
+        expiry_s: if withheld { Some(0) } else { message.expiry_s(intake.mono_us) },
         subscription_ids: outgoing.ids,
     };
     let mut plain = Plain::new(&mut connection.io.out);
@@ -201,7 +203,12 @@ fn send(
             }
         }
         Delivered::TooLarge | Delivered::Expired => {
-            intake.counters().dropped_unsendable.add(1);
+            let counters = intake.counters();
+            if withheld {
+                counters.withheld.add(1)
+            } else {
+                counters.dropped_unsendable.add(1)
+            }
             count_dropped(session, 1);
         }
         Delivered::Wait | Delivered::Closed => {}

@@ -10,7 +10,7 @@ use mohhos_mqtt::{QoS, ReasonCode};
 use super::connection::MAX_OUTPUT;
 use super::intake::{Incoming, Intake, Origin};
 use crate::event::Action;
-use crate::policy::Denied;
+use crate::policy::{Denied, Scope};
 use crate::session::queue::{Loose, RETAINED};
 use crate::session::record::Change;
 use crate::session::store::Store;
@@ -45,6 +45,8 @@ pub struct Host<'a> {
     pub intake: &'a mut Intake,
     /// From where the client is connected.
     pub address: SocketAddr,
+    /// The client can be told that a message is refused (MQTT 5).
+    pub told_of_refusals: bool,
     /// What the call brought about.
     pub result: Outcome,
 }
@@ -84,7 +86,8 @@ impl Host<'_> {
             return ReasonCode::SharedSubscriptionsNotSupported;
         }
         let principal = self.intake.current_principal(&session.principal);
-        let mut verdict = self.intake.shared.policy.current().may_subscribe(&principal, filter);
+        let grant = self.intake.shared.policy.grant(&principal);
+        let mut verdict = grant.subscribe(Scope::of(&principal, &session.key.client), filter).verdict;
         if filter.split('/').count() > limits.max_topic_levels {
             verdict = Err(Denied::TooDeep);
         }
@@ -167,18 +170,22 @@ impl Effects for Host<'_> {
             packet_id,
             flags: Flags::default(),
             device: "",
+            refusable: self.told_of_refusals || publish.qos == QoS::AtMostOnce,
         };
-        let taken = self.intake.publish(&mut ways, origin, &incoming);
+        let taken = match &session.meter {
+            Some(meter) if meter.is_too_large(publish.payload.len()) => Err(Denied::TooLarge),
+            _ => self.intake.publish(&mut ways, origin, &incoming),
+        };
+        if let Some(meter) = &session.meter {
+            self.intake.hold(meter.draw(publish.payload.len(), self.intake.mono_us));
+        }
         session.ways = ways;
         match taken {
             Ok(None) => Verdict::Accept,
             Ok(Some(_)) => Verdict::After(self.intake.journal.token()),
             Err(denied) => {
                 self.intake.refused(session, self.address, Action::Publish, publish.topic, denied);
-                match denied {
-                    Denied::TooDeep => Verdict::Refuse(ReasonCode::TopicNameInvalid, "too many topic levels"),
-                    _ => Verdict::Refuse(ReasonCode::NotAuthorized, "not permitted to publish to this topic"),
-                }
+                Verdict::Refuse(denied.code(), denied.told())
             }
         }
     }
@@ -252,6 +259,10 @@ impl Effects for Host<'_> {
 
     #[inline]
     fn keeps_reading(&self) -> bool {
-        !self.intake.is_full() && self.out.len() < MAX_OUTPUT
+        !self.intake.is_full() && self.out.len() < MAX_OUTPUT && self.intake.hold_us == 0
+    }
+
+    fn closes_refused_v4(&self) -> bool {
+        self.intake.shared.config.limits.disconnect_refused
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use mohhos_log::{Fields, Flags, Kind};
-use mohhos_mqtt::{Properties, QoS, ReasonCode};
+use mohhos_mqtt::{Properties, QoS};
 
 use super::decoding::Decoding;
 use super::journal::Journal;
@@ -13,7 +13,7 @@ use crate::auth::principals::{Principal, PrincipalKind};
 use crate::counters::ShardCounters;
 use crate::devices::Device;
 use crate::event::{Action, Refusal};
-use crate::policy::Denied;
+use crate::policy::{Denied, Judgement, Scope};
 use crate::session::ways::{Epochs, Way, Ways};
 use crate::session::{Session, SessionKey};
 use crate::shared::{Reply, Shared};
@@ -42,6 +42,8 @@ pub struct Intake {
     pub replies: Vec<(Arc<Reply>, Option<u32>)>,
     /// Devices seen since the last report.
     pub seen: Vec<(Arc<str>, i64)>,
+    /// How long the client that is being read is not to be read further, because it has sent more than it may.
+    pub hold_us: u64,
     /// Wall time of the round, microseconds UTC.
     pub wall_us: i64,
     /// Monotonic time of the round.
@@ -90,6 +92,8 @@ pub struct Incoming<'a> {
     pub flags: Flags,
     /// The device that it concerns, if the topic does not say.
     pub device: &'a str,
+    /// It may be refused where only its amount speaks against it: its publisher is told, or does not ask (QoS 0).
+    pub refusable: bool,
 }
 
 impl Intake {
@@ -121,6 +125,11 @@ impl Intake {
         if origin.id != SessionId::GATEWAY
             && let Some(device) = &way.device
         {
+            if device.standing.is_restricted()
+                || origin.device.is_some_and(|own| own.standing.is_restricted())
+            {
+                self.judge(device, origin, incoming)?;
+            }
             let stats = &device.stats;
             stats.messages_in.fetch_add(1, Relaxed);
             stats.bytes_in.fetch_add(incoming.payload.len() as u64, Relaxed);
@@ -278,6 +287,9 @@ impl Intake {
             Err(_) => Arc::default(),
         };
         let tables = self.decoding.tables_of(topic);
+        // The device may be registered at any time, which renews nothing else: this is decided each time.
+        let provisional = named.is_some() && device.is_none();
+        let epochs = if provisional { Epochs { policy: 0, ..epochs } } else { epochs };
         Way { topic: topic.into(), epochs, verdict, device, telemetry, tables, route, seen: 0 }
     }
 
@@ -286,7 +298,45 @@ impl Intake {
             return Err(Denied::TooDeep);
         }
         let principal = self.current_principal(origin.principal);
-        self.shared.policy.current().may_publish(&principal, topic)
+        let scope = Scope::of(&principal, &origin.key.client);
+        self.shared.policy.grant(&principal).publish(scope, topic).verdict
+    }
+
+    /// The publisher or the device that the topic is about is throttled or in quarantine.
+    #[cold]
+    fn judge(
+        &mut self,
+        about: &Arc<Device>,
+        origin: Origin<'_>,
+        incoming: &Incoming<'_>,
+    ) -> Result<(), Denied> {
+        let own = origin.device;
+        let other = Some(about).filter(|about| own.is_none_or(|own| !Arc::ptr_eq(own, about)));
+        for device in own.into_iter().chain(other) {
+            if !device.standing.talks_to(&device.id, incoming.topic) {
+                return Err(Denied::Quarantined);
+            }
+        }
+        // Who speaks for a device is held to its rate. A parent goes on speaking for the others: what is too much for
+        // one child is refused if it can be, for not reading the parent would hold all of them.
+        let speaks = own.is_some() || origin.principal.kind == PrincipalKind::Adapter;
+        if let Some(other) = other.filter(|_| speaks) {
+            match other.standing.draw(incoming.refusable, self.mono_us) {
+                Judgement::Taken(wait_us) => self.hold(wait_us),
+                Judgement::TooMany => return Err(Denied::Throttled),
+            }
+        }
+        if let Some(own) = own
+            && let Judgement::Taken(wait_us) = own.standing.draw(false, self.mono_us)
+        {
+            self.hold(wait_us);
+        }
+        Ok(())
+    }
+
+    /// The client that is being read is not read further for so long.
+    pub fn hold(&mut self, wait_us: u64) {
+        self.hold_us = self.hold_us.max(wait_us);
     }
 
     /// The principal as it is now: its children may be others than when it connected.
@@ -312,7 +362,7 @@ impl Intake {
             client: session.key.client.clone(),
             at_us: self.wall_us,
             address,
-            reason_code: ReasonCode::NotAuthorized as u8,
+            reason_code: denied.code() as u8,
             reason: denied.to_string(),
             action,
             topic: topic.to_owned(),

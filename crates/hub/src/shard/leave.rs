@@ -30,13 +30,18 @@ impl Shard {
         self.ended(slot, Close::Refused(code), None);
     }
 
-    /// Disconnects a client.
+    /// Disconnects a client; its will is published.
     pub(super) fn kick(&mut self, slot: u32, code: ReasonCode, text: &str) {
+        self.dismiss(slot, code, text, true);
+    }
+
+    /// Disconnects a client, whose will is published if `fires_will`.
+    pub(super) fn dismiss(&mut self, slot: u32, code: ReasonCode, text: &str, fires_will: bool) {
         let Some(connection) = self.connections.get_mut(slot as usize) else { return };
         self.spares.lend(&mut connection.io);
         let mut plain = Plain::new(&mut connection.io.out);
         connection.protocol.kick(code, text, &mut plain);
-        let (will, close) = (plain.will, plain.close);
+        let (will, close) = (plain.will.filter(|_| fires_will), plain.close);
         if let Some(cause) = close {
             self.ended(slot, cause, will);
         }
@@ -229,6 +234,7 @@ impl Shard {
             packet_id: 0,
             flags: Flags::WILL,
             device: "",
+            refusable: true,
         };
         if let Err(denied) = self.intake.publish(&mut ways, origin, &incoming) {
             let nowhere = std::net::SocketAddr::from(([0, 0, 0, 0], 0));

@@ -23,6 +23,7 @@ pub mod links;
 mod open;
 mod plain;
 mod read;
+mod review;
 mod round;
 mod timers;
 
@@ -154,6 +155,8 @@ pub struct Shard {
     after_commit: Vec<u32>,
     /// Devices whose status is to be told.
     statuses: Vec<Arc<str>>,
+    /// From which session on a change of the roles has to be seen to.
+    reviewing: Option<u32>,
     /// Checkpoints that are being made.
     checkpoints: Vec<Checkpointing>,
     /// Up to which offset everything of each shard has been received here.
@@ -203,14 +206,9 @@ impl Shard {
             poller.add_reader(listener.as_raw_fd(), Token::Listener(index as u32).encode())?;
         }
         let stamp = Stamp { shard: index, boot_id: shared.config.boot_id, ..Stamp::default() };
-        let own_principal = Arc::new(Principal {
-            name: gateway_principal(),
-            kind: PrincipalKind::Operator,
-            role: "".into(),
-            credential: Credential::Anonymous,
-            enabled: true,
-            children: Box::default(),
-        });
+        let name = gateway_principal();
+        let own_principal =
+            Arc::new(Principal::new(&name, PrincipalKind::Operator, "", Credential::Anonymous));
         let own_key = SessionKey { principal: own_principal.name.clone(), client: "".into() };
         let shards = shared.shards.len();
         let admission = Admission::new(shared.config.limits.max_handshakes.div_ceil(shards));
@@ -229,6 +227,7 @@ impl Shard {
                 staged: Vec::new(),
                 replies: Vec::new(),
                 seen: Vec::new(),
+                hold_us: 0,
                 wall_us: 0,
                 mono_us: 0,
             },
@@ -245,6 +244,7 @@ impl Shard {
             pumps: Vec::new(),
             after_commit: Vec::new(),
             statuses: Vec::new(),
+            reviewing: None,
             checkpoints: Vec::new(),
             received: vec![start; shards],
             own_principal,

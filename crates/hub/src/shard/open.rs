@@ -26,6 +26,10 @@ impl Shard {
         let live =
             Live { connection: id, client: key.client.clone(), address, since_us: self.intake.wall_us };
         let first = self.intake.shared.presence.connect(&key.principal, live);
+        let Some(inflight) = self.admit(slot, id, arrival) else {
+            self.intake.shared.presence.withdraw(&key.principal, id);
+            return;
+        };
         let other =
             session_slot.and_then(|slot| self.sessions.get(slot)).and_then(|session| session.connection);
         if let Some(other) = other {
@@ -43,6 +47,9 @@ impl Shard {
             server_keep_alive: (too_long && limits.keep_alive_max_s > 0).then_some(limits.keep_alive_max_s),
             max_session_expiry_s: limits.session_expiry_max_s,
         };
+        if let Some(inflight) = inflight {
+            connection.protocol.limit_inflight(inflight);
+        }
         let now_ms = self.intake.mono_us / 1000;
         self.spares.lend(&mut connection.io);
         let mut plain = Plain::new(&mut connection.io.out);
@@ -64,6 +71,7 @@ impl Shard {
             let principal = session.key.principal.clone();
             self.tell_status(principal);
         }
+        self.review(session_slot);
         let Some(connection) = self.connections.get_mut(slot as usize) else { return };
         self.intake.shared.events.push(Event::Connected {
             principal: arrival.principal.name.clone(),
@@ -79,6 +87,35 @@ impl Shard {
         if let Some(session) = self.sessions.get(session_slot) {
             Self::wants_pump(session, &mut self.pumps);
         }
+    }
+
+    /// Looks once more whether a client may connect, for its account may have changed on the way here: the limit of
+    /// its unacknowledged messages, if its roles set one; `None` if it was refused.
+    fn admit(&mut self, slot: u32, id: u64, arrival: &Arrival) -> Option<Option<u16>> {
+        let shared = self.intake.shared.clone();
+        let name = &arrival.principal.name;
+        let current = match arrival.principal.kind {
+            PrincipalKind::Anonymous => Some(arrival.principal.clone()),
+            _ => shared.principals.get(name),
+        };
+        let (code, why) = match current.filter(|current| current.signs_in_as(&arrival.principal)) {
+            None => (ReasonCode::NotAuthorized, "its account was changed or removed while it connected"),
+            Some(current) => {
+                let limits = shared.policy.grant(&current).limits;
+                let others = || shared.presence.before(name, id);
+                if limits.connections.is_none_or(|most| others() < most as usize) {
+                    return Some(limits.inflight);
+                }
+                (
+                    ReasonCode::QuotaExceeded,
+                    "it has as many connections as its role permits; close one, or raise connections of the role",
+                )
+            }
+        };
+        let address = self.connections.get(slot as usize)?.address;
+        self.refuse_event(name, &arrival.client, address, code, why.into());
+        self.refuse(slot, code, "");
+        None
     }
 
     /// The session for a connection: its slot, whether it was there before, and whether one that the log knows has

@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::AsRawFd;
 
+use mohhos_mqtt::Version;
+
 use super::Shard;
 use super::connection::{MAX_OUTPUT, Stage};
 use super::host::{Host, Outcome};
@@ -11,6 +13,9 @@ use crate::transport::Transport;
 
 /// So many that are not connected yet are read per round.
 const MAX_NEWCOMERS: usize = 128;
+
+/// So much is read at once from a client that is held to a rate: what it sent too much waits in its socket, not here.
+const PACED_READ: usize = 16 * 1024;
 
 /// What reading a socket came to.
 pub(super) enum Read {
@@ -85,6 +90,10 @@ impl Shard {
                 Err(_) => (Read::Lost, 0),
             };
         }
+        if io.held_ms != 0 {
+            // It has sent more than it may: what it sends now waits where it is.
+            return (Read::Done, 0);
+        }
         if io.pending() > MAX_OUTPUT {
             // It does not read its answers, so it is not read either until it has.
             io.deferred = true;
@@ -108,8 +117,9 @@ impl Shard {
         let unread = std::mem::take(&mut io.unread);
         let hangup = io.hangup;
         let start = if unread.len() <= self.buffer.len() / 2 { unread.len() } else { 0 };
-        let room = self.buffer.len() - start;
-        let count = match socket::receive(fd, &mut self.buffer[start..]) {
+        let most = if io.paced { PACED_READ } else { self.buffer.len() };
+        let room = most.min(self.buffer.len() - start);
+        let count = match socket::receive(fd, &mut self.buffer[start..start + room]) {
             Ok(0) => return (Read::Lost, 0),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -160,10 +170,15 @@ impl Shard {
             sessions: &mut self.sessions,
             intake: &mut self.intake,
             address: connection.address,
+            told_of_refusals: connection.protocol.version() == Version::V5,
             result: Outcome::default(),
         };
+        host.intake.hold_us = 0;
         let taken = connection.protocol.read(bytes, now_ms, &mut host);
         let outcome = host.result;
+        if self.intake.hold_us > 0 {
+            self.hold(slot, self.intake.hold_us);
+        }
         self.register(slot);
         self.mark_dirty_if_pending(slot);
         if outcome.request.is_some() || outcome.close.is_some() || outcome.pump {

@@ -38,6 +38,7 @@ impl Shard {
             let events = self.poller.len();
             self.events();
             self.controls();
+            self.review_some();
             self.receive();
             self.commits();
             if self.blocked.is_none() {
@@ -102,6 +103,7 @@ impl Shard {
             || !(self.pumps.is_empty() && self.dirty.is_empty())
             || !(self.accepting.is_empty() && self.statuses.is_empty())
             || self.rechecking.is_some()
+            || self.reviewing.is_some()
     }
 
     /// Asks to be woken by the next commit, if something waits for it; true if it has been already.
@@ -178,6 +180,14 @@ impl Shard {
         while let Some((at_ms, timer)) = self.timers.due(now_ms) {
             match timer {
                 Timer::Connection { slot, generation } => self.connection_timer(slot, generation, at_ms),
+                Timer::Resume { slot, generation } => {
+                    let is_it = |c: &super::connection::Connection| {
+                        c.generation == generation && c.io.held_ms != 0 && c.io.held_ms <= now_ms
+                    };
+                    if self.connections.get(slot as usize).is_some_and(is_it) {
+                        self.resume(slot);
+                    }
+                }
                 Timer::Expiry { session, turn } => {
                     let over = self
                         .sessions
@@ -221,7 +231,7 @@ impl Shard {
             return;
         }
         let Some(connection) = self.connections.get_mut(slot as usize) else { return };
-        if paused || connection.io.ready || connection.io.stalled {
+        if paused || connection.io.ready || connection.io.stalled || connection.io.held_ms != 0 {
             // It may have said something that was not read yet.
             connection.protocol.resume_keep_alive(now_ms);
         }

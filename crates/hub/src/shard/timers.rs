@@ -15,6 +15,13 @@ pub enum Timer {
         /// Which use of the slot.
         generation: u32,
     },
+    /// A connection whose client had sent more than it may is read again.
+    Resume {
+        /// Its slot.
+        slot: u32,
+        /// Which use of the slot.
+        generation: u32,
+    },
     /// A session without a connection may have expired.
     Expiry {
         /// The session.

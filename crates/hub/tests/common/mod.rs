@@ -62,14 +62,7 @@ impl Default for Setup {
 }
 
 pub fn principal(name: &str, kind: PrincipalKind, role: &str) -> Principal {
-    Principal {
-        name: name.into(),
-        kind,
-        role: role.into(),
-        credential: Credential::Secret(hash_secret(&KEY, b"secret")),
-        enabled: true,
-        children: Box::default(),
-    }
+    Principal::new(name, kind, role, Credential::Secret(hash_secret(&KEY, b"secret")))
 }
 
 pub fn device(name: &str) -> Principal {

@@ -149,6 +149,14 @@ impl Session {
         self.version
     }
 
+    /// Lowers what may be unacknowledged each way, for a client that has a limit of its own; before
+    /// [`Session::accept`], which tells the client.
+    pub fn limit_inflight(&mut self, most: u16) {
+        let most = most.max(1);
+        self.limits.receive_maximum = self.limits.receive_maximum.min(most);
+        self.limits.max_inflight = self.limits.max_inflight.min(most);
+    }
+
     /// Was CONNECT accepted, and is the connection not over?
     #[inline]
     pub fn is_open(&self) -> bool {
