@@ -18,11 +18,13 @@ class PrincipalSpec(TypedDict, total=False):
 
     name: str  # the MQTT user name; for a device, its device id
     kind: Literal["device", "application", "adapter", "operator"]
-    role: str  # name of a role; "device" is built in
+    roles: list[str]  # names of roles; "device" is built in
     secret: bytes
     password: str
     enabled: bool
     children: list[str]  # device ids it may speak for
+    parent: str | None  # the device that speaks for it: what ${parent} stands for
+    groups: list[str]  # what ${group} stands for
 
 class Event(TypedDict, total=False):
     """Something the control plane should know. Bounded: the oldest are dropped and counted.
@@ -56,6 +58,21 @@ class Event(TypedDict, total=False):
     message: str
     code: str
     raised: bool
+
+class Explanation(TypedDict):
+    """What decides about a principal and a topic.
+
+    decided_by: "role" (a pattern of one), "no-role" (none allows it), "role-unknown", "gateway" (its own topic),
+    "levels", "registry" (the device is not registered), "state" (of a device) or "account" (it is disabled).
+    """
+
+    allowed: bool
+    decided_by: str
+    role: str  # "" if none decides
+    list: str  # "publish.allow", "publish.deny" and so on; "" if none decides
+    pattern: str
+    device: str  # whose state decides; "" if none does
+    reason: str
 
 class LogRecord(TypedDict):
     """One message record."""
@@ -101,7 +118,7 @@ class Gateway:
                             "client_revocations": str|null, "identity": "cn"|"san"|"none"}|null}],
      "limits": {"max_connections", "max_packet_bytes", "max_inflight", "max_queued", "max_topic_levels",
                 "keep_alive_max_s", "session_expiry_max_s", "connect_timeout_s", "max_handshakes",
-                "metrics_per_device", "max_retained"},
+                "metrics_per_device", "max_retained", "disconnect_refused"},
      "log": {"segment_bytes", "retain_bytes", "retain_age_s", "commit_interval_us", "buffer_bytes"},
      "history": {"flush_rows", "flush_interval_s", "retain_bytes", "retain_age_s"},
      "stream": {"idle_timeout_s", "snapshot_interval_s", "max_state_bytes"},
@@ -131,17 +148,27 @@ class Gateway:
 
     def remove_devices(self, devices: list[str]) -> None: ...
     def put_principals(self, principals: list[PrincipalSpec]) -> None:
-        """Adds or replaces. A connected principal whose credentials or role changed, or that is now disabled, is
-        disconnected."""
+        """Adds or replaces. A connected principal whose credentials changed, or that is now disabled, is disconnected
+        (without its will); one whose roles, groups, parent or children changed is held to these at once."""
 
     def remove_principals(self, names: list[str]) -> None:
         """Removes, disconnects their sessions and forgets them."""
 
     def put_roles(self, roles: str) -> None:
-        """JSON {role: {"publish": [patterns], "subscribe": [patterns]}}; ${device} is the principal's device id."""
+        """Replaces all roles: JSON {role: {"publish", "subscribe", "receive": {"allow": [patterns], "deny":
+        [patterns]}, "limits": {…}}}, the language of docs/policy.md. Acts on live sessions at once."""
 
-    def kick(self, principal: str) -> int:
-        """Disconnects its sessions (0x98 administrative action); returns how many."""
+    def kick(self, principal: str, text: str = ..., will: bool = False) -> int:
+        """Disconnects its sessions (0x98 administrative action, with this text); returns how many. Their wills are
+        published only if `will`."""
+
+    def set_state(self, device: str, state: str, rate: float | None = None, topics: list[str] = ...) -> None:
+        """Restricts a device or frees it, at once, also behind its parent: "allow", "throttle" (to a rate in messages
+        per second), "quarantine" (to these topics, or to its commands). May be put before the start."""
+
+    def explain(self, principal: str, action: str, topic: str, client: str = "") -> Explanation | None:
+        """What a session of the principal meets that does this ("publish", "subscribe", "receive"), and why; None if
+        there is no such principal."""
     # topic space
     def publish(
         self,
@@ -217,6 +244,9 @@ class Gateway:
 
     def backup(self, directory: str) -> None:
         """Copies log, manifest, history and snapshots as of one committed offset into an empty directory."""
+
+def built_in_roles() -> str:
+    """The roles that are always there and cannot be replaced, as JSON in the language of docs/policy.md."""
 
 def hash_secret(gateway_key: bytes, secret: str) -> bytes:
     """HMAC-SHA-256(gateway_key, secret)."""

@@ -23,6 +23,7 @@ from mohhos.alerts.effect import AlertEffect
 from mohhos.clock import Clock, SystemClock
 from mohhos.config import Config
 from mohhos.config_listener import tls_files
+from mohhos.defence.states import DeviceStates
 from mohhos.devices.command_effect import CommandEffect
 from mohhos.devices.commands import Commands
 from mohhos.devices.presence import Presence
@@ -38,6 +39,7 @@ from mohhos.identity import gateway_key
 from mohhos.identity.applications import Applications
 from mohhos.identity.gateway_key import GatewayKey
 from mohhos.identity.operators import Operators
+from mohhos.identity.policy import PrincipalPolicy
 from mohhos.identity.roles import Roles
 from mohhos.identity.sessions import Sessions
 from mohhos.model import Scope
@@ -85,6 +87,7 @@ class Registry:
     devices: DeviceRegistry
     applications: Applications
     roles: Roles
+    policy: PrincipalPolicy
     operators: Operators
 
 
@@ -105,7 +108,8 @@ async def open_registry(data_dir: Path, clock: Clock) -> AsyncIterator[Registry]
             directory=directory,
             devices=DeviceRegistry(database, clock, key.hash, directory),
             applications=Applications(database, clock, key, directory, _native.hash_password),
-            roles=Roles(database, directory),
+            roles=Roles(database, clock, directory),
+            policy=PrincipalPolicy(database, clock, directory),
             operators=Operators(database, clock, key),
         )
 
@@ -124,6 +128,7 @@ class GatewayApp:
         database, clock = registry.database, registry.clock
         self.broadcast = Broadcast()
         self.presence = Presence(database, clock, self.broadcast)
+        self.states = DeviceStates(database, clock, registry.directory, self.broadcast)
         self.events = EventPump(self.presence.note, self.broadcast)
         files = [path for listener in config.mqtt.listeners for path in tls_files(listener)]
         self.certificates = CertificateWatch(gateway, files, self.events.handle, clock)
@@ -172,10 +177,11 @@ class GatewayApp:
                 await registry.roles.get(listener.anonymous_role)
         devices = await registry.devices.put_all()
         await registry.applications.put_all()
+        restricted = await self.states.put_all()
         await self.presence.nobody_is_connected()
         await self.projection.hold(self.gateway)
         rules = await self.rules.deploy_all()
-        _log.info("%d devices are registered, %d rules run", devices, rules)
+        _log.info("%d devices are registered (%d throttled or in quarantine), %d rules run", devices, restricted, rules)
 
     async def _first_operator(self) -> None:
         """A gateway without any operator gets one, whose token is shown once."""

@@ -109,6 +109,11 @@ class LimitsSection:
     )
     metrics_per_device: int = key(1_000, "Different metrics of one device; more are dead letters.", low=1, high=65_536)
     max_retained: int = key(200_000, "Retained messages.", low=1, high=100_000_000)
+    disconnect_refused: bool = key(
+        False,
+        "An MQTT 3.1.1 client cannot be told that its message of QoS 1 or 2 is refused: end its connection (true), or "
+        "acknowledge the message and drop it (false).",
+    )
 
 
 @dataclass(frozen=True)

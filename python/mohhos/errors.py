@@ -77,6 +77,8 @@ KINDS: Final[dict[str, ErrorKind]] = {
     "role-unknown": ErrorKind(404, "There is no such role"),
     "role-invalid": ErrorKind(422, "The role is not usable"),
     "role-in-use": ErrorKind(409, "The role is in use"),
+    "principal-unknown": ErrorKind(404, "Nobody signs in with that name"),
+    "state-invalid": ErrorKind(422, "The state of the device is not usable"),
     "operator-unknown": ErrorKind(404, "There is no such operator token"),
     "scope-invalid": ErrorKind(422, "There is no such scope"),
     "token-invalid": ErrorKind(401, "The token is not valid"),

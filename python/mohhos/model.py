@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 __all__ = [
+    "Access",
     "Alarm",
     "Alert",
     "AlertState",
     "Application",
+    "AuditEntry",
     "Command",
     "CommandState",
     "Device",
+    "DeviceState",
     "DeviceStatus",
     "Location",
     "NewDevice",
@@ -24,10 +27,12 @@ __all__ = [
     "Reading",
     "Refusal",
     "Role",
+    "RoleLimits",
     "Rule",
     "Scope",
     "Session",
     "Severity",
+    "State",
 ]
 
 
@@ -40,6 +45,14 @@ class DeviceStatus(enum.StrEnum):
     NEVER = "never"
     ONLINE = "online"
     OFFLINE = "offline"
+
+
+class State(enum.StrEnum):
+    """What a device may do beside its roles; `kick` is an act and no state."""
+
+    ALLOW = "allow"
+    THROTTLE = "throttle"
+    QUARANTINE = "quarantine"
 
 
 class AlertState(enum.StrEnum):
@@ -222,33 +235,87 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who may connect, with what: exactly one of `secret` (keyed hash, 32 bytes) and `password` (Argon2id PHC)."""
+    """Who may connect, with what: exactly one of `secret` (keyed hash, 32 bytes) and `password` (Argon2id PHC).
+
+    `children` and `parent` are devices that it speaks for, or that speaks for it; `groups` what ${group} stands for.
+    """
 
     name: str
     kind: PrincipalKind
-    role: str
+    roles: tuple[str, ...]
     secret: bytes | None
     password: str | None
     enabled: bool = True
     children: tuple[str, ...] = ()
+    parent: str | None = None
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Patterns of topics that one action is allowed and denied; deny wins. `allow` is None only where everything is."""
+
+    allow: tuple[str, ...] | None = ()
+    deny: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RoleLimits:
+    """How much a principal may use, over all its connections; None is no limit of the role."""
+
+    messages_per_s: float | None = None
+    bytes_per_s: float | None = None
+    payload_bytes: int | None = None
+    inflight: int | None = None
+    connections: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """Topic filters that may be published to and subscribed; `${device}` stands for the principal's device id."""
+    """What may be published, subscribed and received, and how much. docs/policy.md is the reference."""
 
     name: str
-    publish: tuple[str, ...]
-    subscribe: tuple[str, ...]
+    publish: Access = Access()
+    subscribe: Access = Access()
+    receive: Access | None = None
+    limits: RoleLimits = RoleLimits()
+    description: str = ""
     built_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceState:
+    """The state of a device: who set it, when and why. `rate` is in messages per second, of a throttle alone."""
+
+    device: str
+    state: State = State.ALLOW
+    rate: float | None = None
+    topics: tuple[str, ...] = ()
+    reason: str = ""
+    operator: str = ""
+    since_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Who did what to whom, when and why; `detail` is what else is worth knowing."""
+
+    seq: int
+    at_us: int
+    operator: str
+    action: str
+    subject: str
+    reason: str
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
-    """A dashboard, a bridge, a tool: credentials with a role over any topics."""
+    """A dashboard, a bridge, a tool: credentials with roles over any topics."""
 
     name: str
-    role: str
+    roles: tuple[str, ...]
+    groups: tuple[str, ...]
     enabled: bool
     created_us: int
 

@@ -78,6 +78,8 @@ def services(app: GatewayApp) -> Services:
         sessions=app.sessions,
         applications=app.registry.applications,
         roles=app.registry.roles,
+        policy=app.registry.policy,
+        states=app.states,
         refusals=app.events.refusals,
         conditions=app.events.conditions,
         flow=app.flow,

@@ -1,4 +1,4 @@
-"""Who may do what: browser sessions, operators' tokens, applications, roles."""
+"""Who may do what: browser sessions, operators' tokens, applications."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from mohhos.api.auth import COOKIE, Admin, Read
 from mohhos.api.problems import responses
 from mohhos.api.services import ServicesOf
 from mohhos.api.times import iso
-from mohhos.api.views import application_view, operator_view, role_view
+from mohhos.api.views import application_view, operator_view
 from mohhos.errors import MohhosError
 from mohhos.model import Session
 
@@ -39,13 +39,6 @@ class ApplicationBody(_Body):
     name: str
     role: str
     password: str | None = None
-
-
-class RoleBody(_Body):
-    """Topic filters; ${device} stands for the principal's device id."""
-
-    publish: list[str] = []
-    subscribe: list[str] = []
 
 
 def _session_view(session: Session) -> dict[str, Any]:
@@ -129,21 +122,3 @@ async def add_application(body: ApplicationBody, services: ServicesOf, _: Admin)
 async def remove_application(name: str, services: ServicesOf, _: Admin) -> None:
     """Removes an application and disconnects it."""
     await services.applications.remove(name)
-
-
-@router.get("/roles", tags=["access"], responses=responses(401, 403))
-async def list_roles(services: ServicesOf, _: Read) -> dict[str, Any]:
-    """All roles, the built-in ones first."""
-    return {"items": [role_view(r) for r in await services.roles.list()], "next": None}
-
-
-@router.put("/roles/{name}", tags=["access"], responses=responses(401, 403, 422))
-async def put_role(name: str, body: RoleBody, services: ServicesOf, _: Admin) -> dict[str, Any]:
-    """Makes or replaces a role; connected clients are held to it at once."""
-    return role_view(await services.roles.put(name, body.publish, body.subscribe))
-
-
-@router.delete("/roles/{name}", status_code=204, tags=["access"], responses=responses(401, 403, 404, 409))
-async def delete_role(name: str, services: ServicesOf, _: Admin) -> None:
-    """Removes a role that nobody has."""
-    await services.roles.delete(name)

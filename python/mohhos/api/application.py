@@ -16,6 +16,7 @@ from mohhos.api import (
     overview,
     page,
     plain,
+    policy,
     problems,
     rules,
     telemetry,
@@ -45,7 +46,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     problems.install(app)
     version_1 = APIRouter(prefix="/api/v1")
-    for part in (access, overview, devices, telemetry, commands, rules, alerts, events, operations):
+    for part in (access, overview, devices, telemetry, commands, rules, alerts, policy, events, operations):
         version_1.include_router(part.router)
     app.include_router(version_1)
     app.include_router(plain.router)

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from mohhos.alerts.alerts import Alerts
 from mohhos.clock import Clock
 from mohhos.config import Config
+from mohhos.defence.states import DeviceStates
 from mohhos.devices.commands import Commands
 from mohhos.devices.registry import DeviceRegistry
 from mohhos.hub.broadcast import Broadcast
@@ -16,6 +17,7 @@ from mohhos.hub.current import Conditions, Refusals
 from mohhos.hub.flow import FlowMeter
 from mohhos.identity.applications import Applications
 from mohhos.identity.operators import Operators
+from mohhos.identity.policy import PrincipalPolicy
 from mohhos.identity.roles import Roles
 from mohhos.identity.sessions import Sessions
 from mohhos.storage.backup import Backup
@@ -44,6 +46,8 @@ class Services:
     sessions: Sessions
     applications: Applications
     roles: Roles
+    policy: PrincipalPolicy
+    states: DeviceStates
     refusals: Refusals
     conditions: Conditions
     flow: FlowMeter

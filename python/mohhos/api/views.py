@@ -3,18 +3,35 @@
 from typing import Any
 
 from mohhos.api.times import iso
-from mohhos.model import Alarm, Alert, Application, Command, Device, Operator, Refusal, Role, Rule
+from mohhos.hub.directory import role_document
+from mohhos.model import (
+    Alarm,
+    Alert,
+    Application,
+    AuditEntry,
+    Command,
+    Device,
+    DeviceState,
+    Operator,
+    Principal,
+    Refusal,
+    Role,
+    Rule,
+)
 
 __all__ = [
     "alarm_view",
     "alert_view",
     "application_view",
+    "audit_view",
     "command_view",
     "device_view",
     "operator_view",
+    "principal_view",
     "refusal_view",
     "role_view",
     "rule_view",
+    "state_view",
 ]
 
 
@@ -90,7 +107,8 @@ def application_view(application: Application) -> dict[str, Any]:
     """An application, without its credentials."""
     return {
         "name": application.name,
-        "role": application.role,
+        "roles": list(application.roles),
+        "groups": list(application.groups),
         "enabled": application.enabled,
         "created": iso(application.created_us),
     }
@@ -98,11 +116,44 @@ def application_view(application: Application) -> dict[str, Any]:
 
 def role_view(role: Role) -> dict[str, Any]:
     """A role."""
+    return {"name": role.name, "description": role.description, **role_document(role), "built_in": role.built_in}
+
+
+def principal_view(principal: Principal) -> dict[str, Any]:
+    """A device or application as the policy sees it."""
     return {
-        "name": role.name,
-        "publish": list(role.publish),
-        "subscribe": list(role.subscribe),
-        "built_in": role.built_in,
+        "name": principal.name,
+        "kind": principal.kind,
+        "enabled": principal.enabled,
+        "roles": list(principal.roles),
+        "groups": list(principal.groups),
+        "parent": principal.parent,
+        "children": list(principal.children),
+    }
+
+
+def state_view(state: DeviceState) -> dict[str, Any]:
+    """The state of a device."""
+    return {
+        "device": state.device,
+        "state": state.state,
+        "rate": state.rate,
+        "topics": list(state.topics),
+        "reason": state.reason,
+        "operator": state.operator,
+        "since": iso(state.since_us),
+    }
+
+
+def audit_view(entry: AuditEntry) -> dict[str, Any]:
+    """Who did what to whom, when and why."""
+    return {
+        "time": iso(entry.at_us),
+        "operator": entry.operator,
+        "action": entry.action,
+        "subject": entry.subject,
+        "reason": entry.reason,
+        "detail": dict(entry.detail),
     }
 
 

@@ -9,7 +9,7 @@ from mohhos.cli.output import console, format_option, record, table
 
 __all__ = ["command"]
 
-COLUMNS: Final = ("name", "role", "enabled", "created")
+COLUMNS: Final = ("name", "roles", "groups", "enabled", "created")
 
 
 @click.group()
@@ -23,7 +23,9 @@ def command() -> None:
 def list_applications(settings: Settings, form: str) -> None:
     """Lists applications."""
     with settings.client() as client:
-        table(COLUMNS, client.request("GET", "/applications")["items"], form)
+        found = client.request("GET", "/applications")["items"]
+    joined = ({**each, "roles": ", ".join(each["roles"]), "groups": ", ".join(each["groups"])} for each in found)
+    table(COLUMNS, found if form == "json" else joined, form)
 
 
 @command.command("add")

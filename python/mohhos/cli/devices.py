@@ -6,6 +6,7 @@ from typing import Any, Final
 import click
 
 from mohhos.cli.context import Settings
+from mohhos.cli.device_states import COMMANDS as STATES
 from mohhos.cli.output import console, format_option, record, table
 
 __all__ = ["command"]
@@ -20,6 +21,10 @@ def _flat(devices: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
 @click.group()
 def command() -> None:
     """Devices: who may connect, and what they are."""
+
+
+for _state in STATES:
+    command.add_command(_state)
 
 
 @command.command("ls")
@@ -57,6 +62,11 @@ def show(settings: Settings, device: str, form: str) -> None:
     """Shows a device, its connection and its latest readings."""
     with settings.client() as client:
         values = client.request("GET", f"/devices/{device}")
+        state = client.request("GET", f"/devices/{device}/state")
+        values["state"] = state["state"]
+        if state["state"] != "allow":
+            told = ("rate", "topics", "reason", "operator", "since")
+            values |= {f"state_{name}": state[name] for name in told if state[name]}
         values["connection"] = client.request("GET", f"/devices/{device}/connection")
         latest = client.request("GET", f"/devices/{device}/latest")["items"]
     if form == "json":

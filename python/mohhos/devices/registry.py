@@ -110,7 +110,7 @@ class DeviceRegistry:
         codes = await self._database.write(insert)
         await self._directory.put_devices(codes)
         await self._directory.put_principals(principal for _, principal, _ in ready)
-        await self._refresh_parents(device.parent for device, _, _ in ready)
+        await self._refresh(device.parent for device, _, _ in ready)
         return [credentials for _, _, credentials in ready]
 
     def _prepared(self, devices: Sequence[NewDevice]) -> list[tuple[NewDevice, Principal, Credentials]]:
@@ -119,7 +119,11 @@ class DeviceRegistry:
         for device in devices:
             credentials = Credentials(check_new(device).id, device.secret or generate_secret())
             hashed = self._hash(credentials.secret)
-            ready.append((device, Principal(device.id, PrincipalKind.DEVICE, DEVICE_ROLE, hashed, None), credentials))
+            groups = principals.split_names(device.labels.get(principals.GROUP_LABEL, ""))
+            principal = Principal(
+                device.id, PrincipalKind.DEVICE, (DEVICE_ROLE,), hashed, None, parent=device.parent, groups=groups
+            )
+            ready.append((device, principal, credentials))
         return ready
 
     async def update(self, device: str, patch: Mapping[str, Any], if_version: int | None = None) -> Device:
@@ -145,8 +149,11 @@ class DeviceRegistry:
             return before, rows.get(connection, device)
 
         before, after = await self._database.write(change)
+        group = principals.GROUP_LABEL
         if before.parent != after.parent:
-            await self._refresh_parents([before.parent, after.parent])
+            await self._refresh([device, before.parent, after.parent])
+        elif before.labels.get(group) != after.labels.get(group):
+            await self._refresh([device])
         return after
 
     async def delete(self, device: str) -> None:
@@ -157,7 +164,7 @@ class DeviceRegistry:
 
         def remove(connection: sqlite3.Connection) -> str | None:
             existing = rows.get(connection, device)
-            if children := rows.children(connection, [device]).get(device):
+            if children := rows.children(connection, device):
                 raise MohhosError(
                     "device-has-children",
                     f'"{device}" cannot be removed',
@@ -170,7 +177,7 @@ class DeviceRegistry:
 
         parent = await self._database.write(remove)
         await self._directory.remove_devices([device])
-        await self._refresh_parents([parent])
+        await self._refresh([parent])
 
     async def renew_secret(self, device: str) -> Credentials:
         """A new secret for a device; the old one stops working at once. Raises MohhosError device-unknown."""
@@ -182,7 +189,7 @@ class DeviceRegistry:
             principals.set_credentials(connection, device, hashed, None)
 
         await self._database.write(replace)
-        await self._put_principals([device])
+        await self._refresh([device])
         return Credentials(device, secret)
 
     async def set_enabled(self, device: str, enabled: bool) -> None:
@@ -193,38 +200,24 @@ class DeviceRegistry:
             principals.set_enabled(connection, device, enabled)
 
         await self._database.write(change)
-        await self._put_principals([device])
+        await self._refresh([device])
 
     async def put_all(self) -> int:
         """Tells the attached gateway about every device; returns how many there are. For the start."""
 
         def load(connection: sqlite3.Connection) -> tuple[list[tuple[str, int]], list[Principal]]:
-            children = rows.children(connection)
-            everybody = principals.all_of(connection, PrincipalKind.DEVICE)
-            return rows.codes(connection), [_with_children(p, children) for p in everybody]
+            return rows.codes(connection), principals.all_of(connection, PrincipalKind.DEVICE)
 
         codes, everybody = await self._database.read(load)
         await self._directory.put_devices(codes)
         await self._directory.put_principals(everybody)
         return len(codes)
 
-    async def _refresh_parents(self, parents: Iterable[str | None]) -> None:
-        names = sorted({p for p in parents if p is not None})
+    async def _refresh(self, devices: Iterable[str | None]) -> None:
+        """Tells the gateway what these devices are now as principals."""
+        names = {device for device in devices if device is not None}
         if names:
-            await self._put_principals(names)
-
-    async def _put_principals(self, names: list[str]) -> None:
-        def load(connection: sqlite3.Connection) -> list[Principal]:
-            children = rows.children(connection, names)
-            found = (principals.get(connection, name) for name in names)
-            return [_with_children(p, children) for p in found if p is not None]
-
-        await self._directory.put_principals(await self._database.read(load))
-
-
-def _with_children(principal: Principal, children: Mapping[str, list[str]]) -> Principal:
-    mine = children.get(principal.name)
-    return principal if mine is None else dataclasses.replace(principal, children=tuple(mine))
+            await self._directory.put_principals(await self._database.read(lambda c: principals.load(c, names)))
 
 
 def _check_parent(connection: sqlite3.Connection, device: str, parent: str | None) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -200,16 +200,6 @@ def codes(connection: sqlite3.Connection) -> list[tuple[str, int]]:
     return connection.execute("SELECT id, code FROM devices ORDER BY code").fetchall()
 
 
-def children(connection: sqlite3.Connection, parents: Iterable[str] | None = None) -> dict[str, list[str]]:
-    """The children of each of the parents (of all, if None is given); parents without children are left out."""
-    found: dict[str, list[str]] = {}
-    if parents is None:
-        rows = connection.execute("SELECT parent, id FROM devices WHERE parent IS NOT NULL ORDER BY parent, id")
-    else:
-        rows = connection.execute(
-            "SELECT parent, id FROM devices WHERE parent IN (SELECT value FROM json_each(?)) ORDER BY parent, id",
-            (json.dumps(sorted(set(parents))),),
-        )
-    for parent, child in rows:
-        found.setdefault(parent, []).append(child)
-    return found
+def children(connection: sqlite3.Connection, parent: str) -> list[str]:
+    """The devices that a parent speaks for, by id."""
+    return [child for (child,) in connection.execute("SELECT id FROM devices WHERE parent = ? ORDER BY id", (parent,))]

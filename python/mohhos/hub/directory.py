@@ -4,18 +4,19 @@ The areas change the database first and tell the directory afterwards. Until a g
 tell: at the start everything is put from the database, in chunks.
 """
 
+import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mohhos.hub import native
-from mohhos.model import Principal, Role
+from mohhos.model import Access, DeviceState, Principal, Role
 
 if TYPE_CHECKING:
-    from mohhos._native import Gateway, PrincipalSpec
+    from mohhos._native import Explanation, Gateway, PrincipalSpec
 
-__all__ = ["Directory"]
+__all__ = ["Directory", "role_document"]
 
 CHUNK: Final = 5_000
 
@@ -24,15 +25,32 @@ def _spec(principal: Principal) -> "PrincipalSpec":
     spec: PrincipalSpec = {
         "name": principal.name,
         "kind": principal.kind.value,
-        "role": principal.role,
+        "roles": list(principal.roles),
         "enabled": principal.enabled,
         "children": list(principal.children),
+        "parent": principal.parent,
+        "groups": list(principal.groups),
     }
     if principal.secret is not None:
         spec["secret"] = principal.secret
     if principal.password is not None:
         spec["password"] = principal.password
     return spec
+
+
+def role_document(role: Role) -> dict[str, Any]:
+    """The role in the language of docs/policy.md, without what is not set."""
+    document: dict[str, Any] = {"publish": _access(role.publish), "subscribe": _access(role.subscribe)}
+    if role.receive is not None:
+        document["receive"] = _access(role.receive)
+    limits = dataclasses.asdict(role.limits)
+    document["limits"] = {name: value for name, value in limits.items() if value is not None}
+    return document
+
+
+def _access(access: Access) -> dict[str, list[str]]:
+    allow = {} if access.allow is None else {"allow": list(access.allow)}
+    return {**allow, "deny": list(access.deny)}
 
 
 class Directory:
@@ -57,7 +75,8 @@ class Directory:
                 await native.call(gateway.put_devices, chunk)
 
     async def put_principals(self, principals: Iterable[Principal]) -> None:
-        """Adds or replaces principals; one whose credentials or state changed is disconnected."""
+        """Adds or replaces principals; one whose credentials or state changed is disconnected, the others are held to
+        what they may now."""
         if (gateway := self._gateway) is not None:
             each = iter(principals)
             while chunk := [_spec(p) for p in islice(each, CHUNK)]:
@@ -77,10 +96,19 @@ class Directory:
     async def put_roles(self, roles: Iterable[Role]) -> None:
         """Replaces all roles."""
         if (gateway := self._gateway) is not None:
-            text = {r.name: {"publish": list(r.publish), "subscribe": list(r.subscribe)} for r in roles}
-            await native.call(gateway.put_roles, json.dumps(text))
+            await native.call(gateway.put_roles, json.dumps({role.name: role_document(role) for role in roles}))
 
-    async def kick(self, principal: str) -> int:
-        """Disconnects the principal's sessions; returns how many there were."""
+    async def kick(self, principal: str, text: str, *, will: bool) -> int:
+        """Disconnects the principal's sessions, publishing their wills or not; returns how many there were."""
         gateway = self._gateway
-        return 0 if gateway is None else await native.call(gateway.kick, principal)
+        return 0 if gateway is None else await native.call(gateway.kick, principal, text, will)
+
+    async def set_state(self, state: DeviceState) -> None:
+        """Restricts a device or frees it, at once."""
+        if (gateway := self._gateway) is not None:
+            await native.call(gateway.set_state, state.device, state.state.value, state.rate, list(state.topics))
+
+    async def explain(self, principal: str, action: str, topic: str, client: str) -> "Explanation | None":
+        """What a session of the principal meets, and why; None if the principal is not known, or nobody is attached."""
+        gateway = self._gateway
+        return None if gateway is None else await native.call(gateway.explain, principal, action, topic, client)

@@ -10,8 +10,8 @@ from mohhos.clock import Clock
 from mohhos.errors import MohhosError
 from mohhos.hub.directory import Directory
 from mohhos.hub.topics import RESERVED_NAMES
-from mohhos.identity import roles
 from mohhos.identity.gateway_key import GatewayKey
+from mohhos.identity.policy import check_roles
 from mohhos.identity.tokens import generate
 from mohhos.model import Application, Principal, PrincipalKind
 from mohhos.storage import principals
@@ -75,40 +75,42 @@ class Applications:
                 "Choose a name such as grafana",
             )
         now_us = self._clock.now_us()
-        principal, secret = await self._credentials(name, role, password)
+        principal, secret = await self._credentials(name, (role,), password)
 
         def insert(connection: sqlite3.Connection) -> None:
-            _check_role(connection, role)
+            check_roles(connection, [role], PrincipalKind.APPLICATION)
             principals.insert(connection, [principal], now_us)
 
         await self._database.write(insert)
         await self._directory.put_principals([principal])
-        return Application(name, role, True, now_us), secret
+        return Application(name, (role,), (), True, now_us), secret
 
     async def renew(self, name: str, password: str | None = None) -> str | None:
         """New credentials; the old ones stop working at once, and its sessions end.
 
         Raises MohhosError: application-unknown, password-weak.
         """
-        role = (await self.get(name)).role
-        principal, secret = await self._credentials(name, role, password)
+        roles = (await self.get(name)).roles
+        principal, secret = await self._credentials(name, roles, password)
 
-        def replace(connection: sqlite3.Connection) -> None:
+        def replace(connection: sqlite3.Connection) -> list[Principal]:
             if not principals.set_credentials(connection, name, principal.secret, principal.password):
                 raise _unknown(name)
+            return principals.load(connection, [name])
 
-        await self._database.write(replace)
-        await self._directory.put_principals([principal])
+        await self._directory.put_principals(await self._database.write(replace))
         return secret
 
-    async def _credentials(self, name: str, role: str, password: str | None) -> tuple[Principal, str | None]:
+    async def _credentials(
+        self, name: str, roles: tuple[str, ...], password: str | None
+    ) -> tuple[Principal, str | None]:
         if password is None:
             secret = generate()
-            return Principal(name, PrincipalKind.APPLICATION, role, self._key.hash(secret), None), secret
+            return Principal(name, PrincipalKind.APPLICATION, roles, self._key.hash(secret), None), secret
         check_password(password, name)
         async with self._hashing:
             phc = await asyncio.to_thread(self._hash_password, password)
-        return Principal(name, PrincipalKind.APPLICATION, role, None, phc), None
+        return Principal(name, PrincipalKind.APPLICATION, roles, None, phc), None
 
     async def get(self, name: str) -> Application:
         """The application. Raises MohhosError application-unknown."""
@@ -122,9 +124,14 @@ class Applications:
 
         def load(connection: sqlite3.Connection) -> "list[Application]":
             rows = connection.execute(
-                "SELECT name, role, enabled, created_us FROM principals WHERE kind = 'application' ORDER BY name"
+                "SELECT name, roles, member_of, enabled, created_us FROM principals WHERE kind = 'application' "
+                "ORDER BY name"
             )
-            return [Application(name, role, bool(enabled), created) for name, role, enabled, created in rows]
+            split = principals.split_names
+            return [
+                Application(name, split(roles), split(groups), bool(enabled), created)
+                for name, roles, groups, enabled, created in rows
+            ]
 
         return await self._database.read(load)
 
@@ -142,19 +149,8 @@ class Applications:
 
     async def put_all(self) -> None:
         """Tells the attached gateway about every application. For the start."""
-        everybody = await self._database.read(lambda c: list(principals.all_of(c, PrincipalKind.APPLICATION)))
+        everybody = await self._database.read(lambda c: principals.all_of(c, PrincipalKind.APPLICATION))
         await self._directory.put_principals(everybody)
-
-
-def _check_role(connection: sqlite3.Connection, role: str) -> None:
-    found = roles.get(connection, role)
-    if any("${device}" in each for each in (*found.publish, *found.subscribe)):
-        raise MohhosError(
-            "role-invalid",
-            f'The role "{role}" was not given to the application',
-            "it speaks of ${device}, and an application is none",
-            "Take observer, bridge, or a role of your own",
-        )
 
 
 def _unknown(name: str) -> MohhosError:

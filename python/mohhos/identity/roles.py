@@ -1,54 +1,50 @@
-"""Roles: which topics may be published to and subscribed."""
+"""Roles: what may be published, subscribed and received, and how much."""
 
+import dataclasses
 import json
-import re
 import sqlite3
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
+from mohhos.clock import Clock
 from mohhos.errors import MohhosError
-from mohhos.hub.directory import Directory
+from mohhos.hub.directory import Directory, role_document
+from mohhos.identity.role_documents import role_of
 from mohhos.model import Role
+from mohhos.storage import audit, principals
 from mohhos.storage.database import Database
 
-__all__ = ["BUILT_IN", "Roles", "check_filter"]
+__all__ = ["BUILT_IN", "Roles"]
 
-BUILT_IN: Final[dict[str, Role]] = {
-    role.name: role
-    for role in (
-        Role("device", ("devices/${device}/#",), ("devices/${device}/#",), built_in=True),
-        Role("observer", (), ("#",), built_in=True),
-        Role("bridge", ("#",), ("#",), built_in=True),
-    )
+# What the role `device` says is what the native gateway always has under that name; a test holds both together.
+_BUILT_IN: Final[dict[str, dict[str, Any]]] = {
+    "device": {
+        "description": "a device: below its own topics, and a parent below those of its children",
+        "publish": {
+            "allow": ["devices/${device}/#"],
+            "deny": [
+                "devices/${device}",
+                "devices/${device}/status",
+                "devices/${device}/commands/+",
+                "devices/${device}/configuration/desired",
+            ],
+        },
+        "subscribe": {"allow": ["devices/${device}/#"]},
+    },
+    "observer": {"description": "reads everything and publishes nothing", "subscribe": ["#"]},
+    "bridge": {"description": "reads and publishes everything", "publish": ["#"], "subscribe": ["#"]},
 }
-MAX_FILTERS: Final = 64
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-
-
-def check_filter(text: str) -> str:
-    """A topic filter by MQTT 5, section 4.7, with ${device} for the principal. Raises MohhosError role-invalid."""
-    levels = text.split("/")
-    why = ""
-    if not text or len(text.encode()) > 1024 or "\0" in text:
-        why = "a topic filter has 1 to 1024 bytes and no NUL"
-    elif any("#" in level for level in levels[:-1]) or (levels[-1] != "#" and "#" in levels[-1]):
-        why = "# stands alone, as the last level"
-    elif any("+" in level and level != "+" for level in levels):
-        why = "+ stands alone in its level"
-    elif any("$" in level and level != "${device}" for level in levels[1:]) or (
-        "$" in levels[0] and levels[0] != "${device}"
-    ):
-        why = "${device} is the only thing with a $, and stands alone in its level"
-    if why:
-        raise MohhosError("role-invalid", f'"{text}" is no topic filter for a role', why, "Correct the topic filter")
-    return text
+BUILT_IN: Final[dict[str, Role]] = {
+    name: role_of(name, document, built_in=True) for name, document in _BUILT_IN.items()
+}
+_COLUMNS: Final = "publish, subscribe, receive, limits, description"
 
 
 def get(connection: sqlite3.Connection, name: str) -> Role:
     """The role. Raises MohhosError role-unknown."""
     if (built_in := BUILT_IN.get(name)) is not None:
         return built_in
-    row = connection.execute("SELECT publish, subscribe FROM roles WHERE name = ?", (name,)).fetchone()
+    row = connection.execute(f"SELECT {_COLUMNS} FROM roles WHERE name = ?", (name,)).fetchone()
     if row is None:
         raise MohhosError(
             "role-unknown",
@@ -57,7 +53,9 @@ def get(connection: sqlite3.Connection, name: str) -> Role:
             f"Take one of {', '.join(sorted(names(connection)))}, or make it first",
             role=name,
         )
-    return Role(name, tuple(json.loads(row[0])), tuple(json.loads(row[1])))
+    publish, subscribe, receive, limits = map(json.loads, row[:4])
+    document = {"publish": publish, "subscribe": subscribe, "receive": receive, "limits": limits}
+    return role_of(name, {**document, "description": row[4]})
 
 
 def names(connection: sqlite3.Connection) -> list[str]:
@@ -73,8 +71,9 @@ def everything(connection: sqlite3.Connection) -> list[Role]:
 class Roles:
     """All roles: the built-in ones and those that people made."""
 
-    def __init__(self, database: Database, directory: Directory) -> None:
+    def __init__(self, database: Database, clock: Clock, directory: Directory) -> None:
         self._database = database
+        self._clock = clock
         self._directory = directory
 
     async def list(self) -> "list[Role]":
@@ -85,48 +84,50 @@ class Roles:
         """The role. Raises MohhosError role-unknown."""
         return await self._database.read(lambda c: get(c, name))
 
-    async def put(self, name: str, publish: Sequence[str], subscribe: Sequence[str]) -> Role:
+    async def put(self, name: str, document: Mapping[str, Any], operator: str = "") -> Role:
         """Makes or replaces a role; connected clients are held to it at once. Raises MohhosError role-invalid."""
         if name in BUILT_IN:
             raise MohhosError("role-invalid", f'"{name}" was not changed', "it is built in", "Choose another name")
-        if _NAME.fullmatch(name) is None:
-            raise MohhosError(
-                "role-invalid",
-                f'"{name}" cannot be a role',
-                "its name has 1 to 63 lower-case letters, digits, - and _",
-                "Choose such a name",
-            )
-        if len(publish) > MAX_FILTERS or len(subscribe) > MAX_FILTERS:
-            raise MohhosError(
-                "role-invalid", f'"{name}" was not stored', f"it has more than {MAX_FILTERS} filters", "Use wildcards"
-            )
-        role = Role(name, tuple(map(check_filter, publish)), tuple(map(check_filter, subscribe)))
+        role = role_of(name, document)
+        stored = role_document(role)
+        receive = dataclasses.asdict(role.receive) if role.receive else None
+        now_us = self._clock.now_us()
 
         def store(connection: sqlite3.Connection) -> "list[Role]":
             connection.execute(
-                "INSERT INTO roles (name, publish, subscribe) VALUES (?, ?, ?) "
-                "ON CONFLICT (name) DO UPDATE SET publish = excluded.publish, subscribe = excluded.subscribe",
-                (name, json.dumps(role.publish), json.dumps(role.subscribe)),
+                f"INSERT INTO roles (name, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
+                + ", ".join(f"{column} = excluded.{column}" for column in _COLUMNS.split(", ")),
+                (
+                    name,
+                    json.dumps(stored["publish"]),
+                    json.dumps(stored["subscribe"]),
+                    json.dumps(receive),
+                    json.dumps(stored["limits"]),
+                    role.description,
+                ),
             )
+            audit.add(connection, now_us, operator, "role.put", name, **stored)
             return everything(connection)
 
         await self._directory.put_roles(await self._database.write(store))
         return role
 
-    async def delete(self, name: str) -> None:
+    async def delete(self, name: str, operator: str = "") -> None:
         """Removes a role. Raises MohhosError: role-unknown, role-in-use (by a principal, or built in)."""
+        now_us = self._clock.now_us()
 
         def remove(connection: sqlite3.Connection) -> "list[Role]":
             role = get(connection, name)
-            user = connection.execute("SELECT name FROM principals WHERE role = ? LIMIT 1", (name,)).fetchone()
+            user = principals.holder_of(connection, name)
             if role.built_in or user is not None:
                 raise MohhosError(
                     "role-in-use",
                     f'The role "{name}" was not removed',
-                    "it is built in" if role.built_in else f'"{user[0]}" has it',
+                    "it is built in" if role.built_in else f'"{user}" has it',
                     "Keep it" if role.built_in else "Give those that have it another role first",
                 )
             connection.execute("DELETE FROM roles WHERE name = ?", (name,))
+            audit.add(connection, now_us, operator, "role.delete", name)
             return everything(connection)
 
         await self._directory.put_roles(await self._database.write(remove))

@@ -35,22 +35,27 @@ def add(
     connection.execute("DELETE FROM audit WHERE seq <= ?", (added.lastrowid - KEPT,))
 
 
+def _entry(seq: int, at_us: int, operator: str, action: str, subject: str, reason: str, detail: str) -> AuditEntry:
+    return AuditEntry(seq, at_us, operator, action, subject, reason, json.loads(detail))
+
+
 def page(
     connection: sqlite3.Connection, subject: str | None = None, cursor: str | None = None, limit: int = 100
 ) -> Page[AuditEntry]:
     """One page, the newest first; of one subject, if it is named. Raises MohhosError cursor-invalid."""
-    clauses, values = [], []
+    clauses: list[str] = []
+    values: list[str | int] = []
     if subject is not None:
         clauses.append("subject = ?")
         values.append(subject)
     if cursor is not None:
         clauses.append("seq < ?")
-        values.append(str(cursors.decode(cursor, int)[0]))
+        values.append(cursors.decode(cursor, int)[0])
     where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
     limit = cursors.page_size(limit)
     rows = connection.execute(
         f"SELECT seq, at_us, operator, action, subject, reason, detail FROM audit {where} ORDER BY seq DESC LIMIT ?",
         (*values, limit + 1),
     ).fetchall()
-    items = [AuditEntry(*row[:6], detail=json.loads(row[6])) for row in rows[:limit]]
+    items = [_entry(*row) for row in rows[:limit]]
     return Page(items, cursors.encode(items[-1].seq) if len(rows) > limit else None)

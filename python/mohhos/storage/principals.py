@@ -119,8 +119,8 @@ def _whole(
         if mine := by_parent.get(principal.name):
             changes["children"] = tuple(mine)
         if principal.name in described:
-            parent, labels = described[principal.name]
-            changes["parent"] = parent
+            speaker, labels = described[principal.name]
+            changes["parent"] = speaker
             changes["groups"] = split_names(json.loads(labels).get(GROUP_LABEL, ""))
         whole.append(dataclasses.replace(principal, **changes) if changes else principal)  # type: ignore[arg-type]
     return whole

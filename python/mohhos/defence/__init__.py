@@ -1,0 +1,1 @@
+"""What keeps a device that misbehaves from doing harm: throttle, quarantine, kick."""
