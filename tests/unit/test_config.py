@@ -175,6 +175,7 @@ def test_the_native_configuration_has_the_members_and_units_that_the_native_gate
         "max_handshakes",
         "metrics_per_device",
         "max_retained",
+        "disconnect_refused",
     }
     assert made["limits"]["keep_alive_max_s"] == 3600
     assert made["log"]["commit_interval_us"] == 1000

@@ -118,7 +118,7 @@ fn frames_that_break_the_standard_end_the_connection_with_their_status() {
 fn a_goodbye_of_the_gateway_ends_with_a_close_frame() {
     let rig = setup(websocket()).start();
     let mut socket = connected(&rig);
-    rig.hub.kick("app");
+    rig.hub.kick("app", "by an operator", false);
     while socket.receive().unwrap() {}
     assert_eq!(socket.controls, [Control::Close(1000u16.to_be_bytes().to_vec())]);
 }

@@ -7,7 +7,7 @@ from tests.support.clock import ManualClock
 from mohhos.devices.registry import DeviceQuery, DeviceRegistry
 from mohhos.errors import MohhosError
 from mohhos.hub.directory import Directory
-from mohhos.model import DeviceStatus, Location, NewDevice
+from mohhos.model import DeviceStatus, Location, NewDevice, PrincipalKind
 from mohhos.storage import principals
 from mohhos.storage.database import Database
 
@@ -42,7 +42,7 @@ async def test_a_device_is_registered_with_a_secret_that_only_its_hash_is_kept_o
     principal = await database.read(lambda c: principals.get(c, "pump-1"))
     assert principal is not None
     assert principal.secret == hashed(credentials.secret)
-    assert principal.role == "device"
+    assert principal.roles == ("device",)
     dump = await database.read(lambda c: "\n".join(c.iterdump()))
     assert credentials.secret not in dump
 
@@ -210,7 +210,7 @@ async def test_a_parent_is_not_removed_before_its_children(registry: DeviceRegis
     await registry.delete("b")
     await registry.delete("a")
     assert (await registry.page()).items == []
-    assert await database.read(lambda c: list(principals.all_of(c))) == []
+    assert await database.read(lambda c: principals.all_of(c, PrincipalKind.DEVICE)) == []
 
 
 async def test_a_renewed_secret_replaces_the_old_one(registry: DeviceRegistry, database: Database) -> None:

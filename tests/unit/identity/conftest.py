@@ -7,6 +7,7 @@ from mohhos.hub.directory import Directory
 from mohhos.identity.applications import Applications
 from mohhos.identity.gateway_key import GatewayKey
 from mohhos.identity.operators import Operators
+from mohhos.identity.policy import PrincipalPolicy
 from mohhos.identity.roles import Roles
 from mohhos.storage.database import Database
 
@@ -17,8 +18,13 @@ def key() -> GatewayKey:
 
 
 @pytest.fixture
-def roles(database: Database) -> Roles:
-    return Roles(database, Directory())
+def roles(database: Database, clock: ManualClock) -> Roles:
+    return Roles(database, clock, Directory())
+
+
+@pytest.fixture
+def policy(database: Database, clock: ManualClock) -> PrincipalPolicy:
+    return PrincipalPolicy(database, clock, Directory())
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ async def test_renewed_credentials_replace_the_old_ones(applications: Applicatio
     principal = await database.read(lambda c: principals.get(c, "grafana"))
     assert principal is not None
     assert principal.password is None
-    assert principal.role == "observer"
+    assert principal.roles == ("observer",)
     assert secret is not None
     with pytest.raises(MohhosError) as caught:
         await applications.renew("nobody")

@@ -26,7 +26,7 @@ impl Shard {
         let live =
             Live { connection: id, client: key.client.clone(), address, since_us: self.intake.wall_us };
         let first = self.intake.shared.presence.connect(&key.principal, live);
-        let Some(inflight) = self.admit(slot, id, arrival) else {
+        let Some(inflight) = self.lets_in(slot, id, arrival) else {
             self.intake.shared.presence.withdraw(&key.principal, id);
             return;
         };
@@ -91,7 +91,7 @@ impl Shard {
 
     /// Looks once more whether a client may connect, for its account may have changed on the way here: the limit of
     /// its unacknowledged messages, if its roles set one; `None` if it was refused.
-    fn admit(&mut self, slot: u32, id: u64, arrival: &Arrival) -> Option<Option<u16>> {
+    fn lets_in(&mut self, slot: u32, id: u64, arrival: &Arrival) -> Option<Option<u16>> {
         let shared = self.intake.shared.clone();
         let name = &arrival.principal.name;
         let current = match arrival.principal.kind {
