@@ -127,6 +127,21 @@ def test_a_device_shows_live_charts_and_takes_commands(visit: Visit) -> None:
     visit.shows("sent")
 
 
+def test_a_device_is_put_into_quarantine_and_released_on_its_page(visit: Visit, gateway: RunningGateway) -> None:
+    visit.go("devices/spare")
+    visit.shows("allowed")
+    visit.page.fill("input[name=reason]", "it scans the network")
+    visit.page.click("button[value=quarantine]")
+    visit.shows("in quarantine")
+    visit.shows("it scans the network")
+    with gateway.client as api:
+        state = api.get("/api/v1/devices/spare/state").json()
+        assert (state["state"], state["reason"]) == ("quarantine", "it scans the network")
+        visit.page.click("button[value=allow]")
+        visit.shows("allowed")
+        assert api.get("/api/v1/devices/spare/state").json()["state"] == "allow"
+
+
 def test_a_wrong_rule_is_told_with_line_column_and_hint(visit: Visit, gateway: RunningGateway) -> None:
     visit.go("rules/hot")
     visit.shows("running")
@@ -174,7 +189,7 @@ def test_french(visit: Visit) -> None:
     visit.shows("Les données arrivent-elles")
     for path, words in {
         "devices": ("Appareils", "en ligne", "jamais connecté"),
-        "devices/boiler": ("Dernières mesures", "Commandes"),
+        "devices/boiler": ("Dernières mesures", "Commandes", "Mettre en quarantaine", "autorisé"),
         "rules": ("Règles", "en marche"),
         "alerts": ("Alertes", "prise en charge", "Résoudre"),
     }.items():

@@ -6,6 +6,7 @@ import { number, t } from "./i18n.mjs";
 const TONES = {
   online: "good", running: "good", succeeded: "good", resolved: "good", offline: "warn", acknowledged: "warn", warning: "warn",
   clock: "warn", stopped: "warn", expired: "warn", open: "bad", failed: "bad", critical: "bad",
+  allow: "good", throttle: "warn", quarantine: "bad",
 };
 
 export const Tag = ({ value }) => html`<span class="tag ${TONES[value] ?? "soft"}">${t(value)}</span>`;

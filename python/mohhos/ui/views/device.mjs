@@ -70,11 +70,43 @@ function Commands({ id }) {
   </section>`;
 }
 
+function State({ id, state, again }) {
+  const [problem, setProblem] = useState(null);
+  if (!state) return null;
+  const act = async (event) => {
+    event.preventDefault();
+    const form = event.target;
+    const wanted = event.submitter.value;
+    const body = { state: wanted, reason: form.elements.reason.value };
+    if (wanted === "throttle") body.rate = Number(form.elements.rate.value);
+    try {
+      await call("PUT", `/devices/${encodeURIComponent(id)}/state`, body);
+      setProblem(null);
+      form.reset();
+      again();
+    } catch (failure) {
+      setProblem(failure);
+    }
+  };
+  const facts = [["reason", state.reason], ["operator", state.operator], ["since", state.since && time(state.since)],
+    ["rate", state.rate && number(state.rate, 3)], ["topics", state.topics.join(", ")]].filter(([, value]) => value);
+  return html`<section class="state"><h2>${t("policy_state")} <${Tag} value=${state.state} /></h2>
+    <dl>${facts.map(([key, value]) => html`<dt>${t(key)}</dt><dd>${value}</dd>`)}</dl>
+    <form class="row" onSubmit=${act}>
+      <label>${t("reason")} <input name="reason" maxlength="512" /></label>
+      <label>${t("rate")} <input name="rate" type="number" min="0.001" step="any" value="1" /></label>
+      <button value="quarantine">${t("do_quarantine")}</button><button value="throttle">${t("do_throttle")}</button>
+      <button value="kick">${t("do_kick")}</button>
+      ${state.state !== "allow" && html`<button value="allow">${t("do_release")}</button>`}
+    </form><${ProblemBox} problem=${problem} /></section>`;
+}
+
 export function Device({ id }) {
   const path = `/devices/${encodeURIComponent(id)}`;
   const [device, problem] = useData(() => get(path), 5, [id]);
   const [latest] = useData(() => get(`${path}/latest`), 3, [id]);
   const [link] = useData(() => get(`${path}/connection`), 3, [id]);
+  const [state, , again] = useData(() => get(`${path}/state`), 5, [id]);
   const charts = useSeries(id);
   if (!device) return html`<${ProblemBox} problem=${problem} />`;
   const facts = [
@@ -95,5 +127,5 @@ export function Device({ id }) {
         <tbody>${latest.items.map((r) => html`<tr key=${r.metric}><td>${r.metric}</td><td>${r.text ?? number(r.num, 4)}</td><td>${r.quality}</td><td>${time(r.time)}</td></tr>`)}</tbody></table>`
         : html`<p class="soft">${t("nothing")}</p>`}</section>
       <section><h2>${t("device")}</h2><dl>${facts.map(([key, value]) => html`<dt>${t(key)}</dt><dd>${value}</dd>`)}</dl></section>
-    </div><${Commands} id=${id} />`;
+    </div><${Commands} id=${id} /><${State} id=${id} state=${state} again=${again} />`;
 }
