@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::{Client, Got, Rig, Setup};
-use mohhos_hub::{Event, Limits, ManualClock};
+use mohhos_hub::{Event, Hub, Limits, ManualClock};
 use mohhos_mqtt::packet::Packet;
 use mohhos_mqtt::{QoS, ReasonCode};
 
@@ -37,9 +37,8 @@ fn a_slow_consumer_loses_the_oldest_of_qos_0_in_bounded_memory_and_others_lose_n
         publisher.publish("devices/pump-0/events/e", &payload, QoS::AtMostOnce);
     }
     reader.join().unwrap();
-    let dropped = rig.hub.stats().total("dropped_slow");
-    assert!(dropped > 100, "30 MB do not fit into socket buffers: {dropped}");
-    assert_eq!(rig.hub.connection("pump-0").unwrap().dropped, dropped);
+    let dropped = |hub: &Hub| hub.stats().total("dropped_slow");
+    rig.eventually("30 MB do not fit into socket buffers", |hub| dropped(hub) > 100);
     // It reads now: in order, and the last message is there.
     let mut last = None;
     let mut got = 0;
@@ -53,7 +52,9 @@ fn a_slow_consumer_loses_the_oldest_of_qos_0_in_bounded_memory_and_others_lose_n
         last = Some(n);
         got += 1;
     }
-    assert_eq!(got + dropped, 3000);
+    // The quick one may have read the last message before its shard came to the slow one; now both are through.
+    assert_eq!(got + dropped(&rig.hub), 3000);
+    assert_eq!(rig.hub.connection("pump-0").unwrap().dropped, dropped(&rig.hub));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use mohhos_mqtt::{DecodeError, ReasonCode};
 
 use super::connection::{MAX_OUTPUT, Stage};
 use super::plain::Plain;
-use super::read::Read;
+use super::read::{PACED_READ, Read};
 use super::{Shard, protocol_limits};
 use crate::sys::socket;
 use crate::transport::tls::handshake::{Handshake, Progress};
@@ -39,8 +39,9 @@ impl Shard {
         let fd = connection.socket.as_raw_fd();
         let hangup = connection.io.hangup;
         let start = layered.lead(&mut self.buffer);
-        let room = self.buffer.len() - start;
-        let count = match socket::receive(fd, &mut self.buffer[start..]) {
+        let most = if connection.io.paced { PACED_READ } else { self.buffer.len() };
+        let room = most.min(self.buffer.len() - start);
+        let count = match socket::receive(fd, &mut self.buffer[start..start + room]) {
             Ok(0) => return (Read::Lost, 0),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -15,7 +15,7 @@ use crate::transport::Transport;
 const MAX_NEWCOMERS: usize = 128;
 
 /// So much is read at once from a client that is held to a rate: what it sent too much waits in its socket, not here.
-const PACED_READ: usize = 16 * 1024;
+pub(super) const PACED_READ: usize = 16 * 1024;
 
 /// What reading a socket came to.
 pub(super) enum Read {
