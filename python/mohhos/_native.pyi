@@ -34,8 +34,9 @@ class Event(TypedDict, total=False):
                          session of the principal is connected)
     kind "seen":         devices: list of (device id, last seen at_us), gathered over a second at least
     kind "refused":      principal, client, at_us, address, reason_code (MQTT 5), reason (words), action
-                         ("connect", "publish", "subscribe"), topic; the same refusal within a minute is counted: count
-    kind "rule_failed":  rule, message, at_us
+                         ("connect", "publish", "subscribe"; "protocol": it broke MQTT and was disconnected; "receive":
+                         count messages for it were dropped), topic; the same refusal within a minute is counted: count
+    kind "rule_failed":  rule, message, at_us, stopped (bool: False when it goes on with the next rows)
     kind "alarm":        code (of docs/errors), message, at_us, raised (bool: False when it is over)
     """
 
@@ -56,6 +57,7 @@ class Event(TypedDict, total=False):
     count: int
     rule: str
     message: str
+    stopped: bool
     code: str
     raised: bool
 
@@ -231,6 +233,9 @@ class Gateway:
     def codes(self) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
         """(devices, metrics): names and codes. Table names are in the metrics' dictionary."""
     # observation
+    def now_us(self) -> int:
+        """The time that records get: never before the build, nor before the log's last record at the start."""
+
     def next_events(self, max_events: int, timeout_ms: int) -> list[Event]: ...
     def stats(self) -> dict[str, Any]:
         """Counters and gauges of hub, log, stream and history, as nested dictionaries of numbers."""

@@ -20,7 +20,7 @@ from mohhos import _native
 from mohhos import config as configuration
 from mohhos.alerts.alerts import Alerts
 from mohhos.alerts.effect import AlertEffect
-from mohhos.clock import Clock, SystemClock
+from mohhos.clock import Clock
 from mohhos.config import Config
 from mohhos.config_listener import tls_files
 from mohhos.defence.states import DeviceStates
@@ -129,7 +129,7 @@ class GatewayApp:
         self.broadcast = Broadcast()
         self.presence = Presence(database, clock, self.broadcast)
         self.states = DeviceStates(database, clock, registry.directory, self.broadcast)
-        self.events = EventPump(self.presence.note, self.broadcast)
+        self.events = EventPump(self.presence.note, self.broadcast, clock)
         files = [path for listener in config.mqtt.listeners for path in tls_files(listener)]
         self.certificates = CertificateWatch(gateway, files, self.events.handle, clock)
         self.flow = FlowMeter(gateway, clock)
@@ -214,12 +214,12 @@ async def running(
     If one of its tasks fails, the block is cancelled and the failure comes out. Raises MohhosError: what the registry
     and the native gateway raise at their start.
     """
-    clock = clock or SystemClock(_native.BUILD_TIME_US)
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(NATIVE_THREADS, thread_name_prefix="native"))
     prepare_data_dir(config.data_dir)
     key = gateway_key.load_or_create(config.data_dir)
     text = configuration.native_json(config, build_time_us=_native.BUILD_TIME_US, gateway_key=key.reveal())
     gateway = await native.call(_native.Gateway, text)
+    clock = clock or native.NativeClock(gateway)
     async with open_registry(config.data_dir, clock) as registry:
         app = GatewayApp(config, registry, gateway)
         try:

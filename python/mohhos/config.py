@@ -275,6 +275,11 @@ class Config:
         """The data directory, absolute after `load`."""
         return Path(self.gateway.data_dir)
 
+    @property
+    def endpoints(self) -> Path:
+        """Where a running gateway writes down where it listens: the ports may have been chosen by the system."""
+        return self.data_dir / "run" / "endpoints.json"
+
 
 def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Config:
     """The configuration in the file; the defaults when `path` is None (then relative to the working directory).

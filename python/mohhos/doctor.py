@@ -1,6 +1,7 @@
 """What about this machine would keep the gateway from running well, and what to do about it."""
 
 import contextlib
+import json
 import os
 import resource
 import shutil
@@ -8,10 +9,12 @@ import socket
 import stat
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from mohhos import _native
 from mohhos.config import Config
@@ -21,6 +24,7 @@ __all__ = ["Finding", "examine"]
 
 RESERVE: Final = 1 << 30
 SLOW_SYNC_S: Final = 0.02
+ANSWER_WITHIN_S: Final = 5.0
 PER_CONNECTION: Final = 8 * 1024
 
 
@@ -35,8 +39,15 @@ class Finding:
 
 
 def examine(config: Config) -> list[Finding]:
-    """Everything that can be looked at without a running gateway, the most basic first."""
-    checks: tuple[Callable[[Config], Iterator[Finding]], ...] = (_open_files, _memory, _data_dir, _clock, _ports)
+    """Everything that can be looked at, the most basic first, and what a gateway that runs says of itself."""
+    checks: tuple[Callable[[Config], Iterator[Finding]], ...] = (
+        _open_files,
+        _memory,
+        _data_dir,
+        _clock,
+        _ports,
+        _gateway,
+    )
     return [finding for check in checks for finding in check(config)]
 
 
@@ -113,14 +124,21 @@ def _data_dir(config: Config) -> Iterator[Finding]:
 
 def _sync_time(base: Path) -> Finding:
     """How long a write takes to be on disk: it is the least time of an acknowledgement."""
-    with tempfile.TemporaryFile(dir=base) as file:
-        descriptor = file.fileno()
-        times = []
-        for _ in range(8):
-            os.pwrite(descriptor, b"\0" * 4096, 0)
-            start = time.perf_counter()
-            os.fdatasync(descriptor)
-            times.append(time.perf_counter() - start)
+    times = []
+    try:
+        with tempfile.TemporaryFile(dir=base) as file:
+            for _ in range(8):
+                os.pwrite(file.fileno(), b"\0" * 4096, 0)
+                start = time.perf_counter()
+                os.fdatasync(file.fileno())
+                times.append(time.perf_counter() - start)
+    except OSError as error:
+        return Finding(
+            "disk speed",
+            "bad",
+            f"4 KiB cannot be written to {base}: {error.strerror}",
+            "Free some space or repair the disk: nothing that devices send is acknowledged until then",
+        )
     middle = sorted(times)[len(times) // 2]
     what = f"4 KiB are on disk after {middle * 1000:.2f} ms"
     if middle > SLOW_SYNC_S:
@@ -159,11 +177,46 @@ def _chrony() -> bool:
     return Path("/run/chrony/chronyd.sock").exists()
 
 
+def _running(config: Config) -> dict[str, Any] | None:
+    """Where the gateway of this data directory listens; None if none runs."""
+    try:
+        endpoints = json.loads(config.endpoints.read_text(encoding="utf-8"))
+        os.kill(endpoints["pid"], 0)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    known: dict[str, Any] = endpoints
+    return known
+
+
+def _gateway(config: Config) -> Iterator[Finding]:
+    endpoints = _running(config)
+    if endpoints is None:
+        yield Finding("gateway", "good", "none runs on this data directory")
+        return
+    api = endpoints["api"]
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(f"{api}/readyz", timeout=ANSWER_WITHIN_S):
+            yield Finding("gateway", "good", f"it runs and is ready ({api})")
+    except urllib.error.HTTPError as refused:
+        for code in json.load(refused)["reasons"]:
+            yield Finding("gateway", "bad", f"it runs and is not ready: {code}", f"Read {api}/errors/{code}")
+    except (OSError, ValueError, KeyError) as error:
+        yield Finding(
+            "gateway", "bad", f"process {endpoints['pid']} does not answer at {api}: {error}", "Look at its log"
+        )
+
+
 def _ports(config: Config) -> Iterator[Finding]:
+    running = _running(config) or {"api": "", "mqtt": {}}
+    own = {int(running["api"].rpartition(":")[2] or 0), *running["mqtt"].values()}
     binds = [("api.bind", config.api.bind)]
     binds += [(f"listener {each.name}", each.bind) for each in config.mqtt.listeners]
     for name, bind in binds:
         host, port = parse_bind(bind)
+        if port in own - {0}:
+            yield Finding(name, "good", f"{bind} is used by this gateway")
+            continue
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with contextlib.closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -174,7 +227,7 @@ def _ports(config: Config) -> Iterator[Finding]:
                     name,
                     "bad",
                     f"{bind} cannot be used: {error.strerror}",
-                    "If that is this gateway, all is well; else end the other program or name another port",
+                    "End the other program, or name another port",
                 )
             else:
                 yield Finding(name, "good", f"{bind} is free")

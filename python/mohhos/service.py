@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, TextIO
 
 from mohhos.api import Services, create_app
 from mohhos.api.server import listen, serve
@@ -21,7 +21,6 @@ from mohhos.errors import MohhosError
 
 __all__ = ["run"]
 
-ENDPOINTS: Final = "run/endpoints.json"
 _log = logging.getLogger("mohhos")
 
 
@@ -129,8 +128,8 @@ def _url(listener: socket.socket) -> str:
 
 
 def _write_endpoints(app: GatewayApp, url: str) -> Path:
-    """Where this gateway listens, for commands on the same machine: the ports may have been chosen by the system."""
-    path = app.config.data_dir / ENDPOINTS
+    """Where this gateway listens, for commands on the same machine."""
+    path = app.config.endpoints
     path.parent.mkdir(mode=0o700, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_text(json.dumps({"pid": os.getpid(), "api": url, "mqtt": app.gateway.ports()}))

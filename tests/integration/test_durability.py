@@ -5,7 +5,7 @@ from types import ModuleType
 from typing import Any
 
 from tests.support.gateway import RunningGateway, eventually, running
-from tests.support.mqtt import client
+from tests.support.mqtt import client, kept
 
 RULE = """
     INSERT INTO alerts (device, message, num)
@@ -123,8 +123,7 @@ def test_a_restored_backup_answers_the_same(native: ModuleType, tmp_path: Path) 
 def test_a_command_waits_for_an_offline_device(native: ModuleType, tmp_path: Path) -> None:
     with running(tmp_path) as gateway:
         secret = gateway.add_device("lamp")
-        expiry = {"connect": {"clean_start": False, "properties": session_expiry(3600)}}
-        with client(gateway.mqtt_port, "lamp", secret, client_id="lamp", **expiry) as lamp:
+        with client(gateway.mqtt_port, "lamp", secret, client_id="lamp", **kept()) as lamp:
             lamp.subscribe("devices/lamp/commands/+")
         with gateway.client as api:
             answer = api.post("/api/v1/devices/lamp/commands", json={"name": "on", "parameters": {"level": 5}})
@@ -132,7 +131,7 @@ def test_a_command_waits_for_an_offline_device(native: ModuleType, tmp_path: Pat
             command = answer.json()["id"]
         gateway.kill()
         gateway.start()
-        with client(gateway.mqtt_port, "lamp", secret, client_id="lamp", **expiry) as lamp:
+        with client(gateway.mqtt_port, "lamp", secret, client_id="lamp", **kept()) as lamp:
             message = lamp.next()
             assert message.topic == f"devices/lamp/commands/{command}"
             lamp.publish_acknowledged(f"{message.topic}/result", {"status": "succeeded", "output": {"level": 5}})
@@ -140,12 +139,3 @@ def test_a_command_waits_for_an_offline_device(native: ModuleType, tmp_path: Pat
             path = f"/api/v1/devices/lamp/commands/{command}"
             eventually(lambda: api.get(path).json()["state"] == "succeeded", what="the result")
             assert api.get(path).json()["output"] == {"level": 5}
-
-
-def session_expiry(seconds: int) -> Any:
-    from paho.mqtt.packettypes import PacketTypes
-    from paho.mqtt.properties import Properties
-
-    properties = Properties(PacketTypes.CONNECT)
-    properties.SessionExpiryInterval = seconds
-    return properties

@@ -15,6 +15,7 @@ from typing import Any
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -106,6 +107,13 @@ def client(port: int, user: str, password: str, version: int = 5, **options: Any
         yield connected
     finally:
         connected.close()
+
+
+def kept(seconds: int = 3600) -> dict[str, Any]:
+    """Options of a client whose session outlives its connection by so long."""
+    properties = Properties(PacketTypes.CONNECT)
+    properties.SessionExpiryInterval = seconds
+    return {"connect": {"clean_start": False, "properties": properties}}
 
 
 class Listener:

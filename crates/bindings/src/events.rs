@@ -60,6 +60,7 @@ pub fn rule_failed<'py>(py: Python<'py>, failure: &RuleFailure) -> PyResult<Boun
     out.set_item("kind", "rule_failed")?;
     out.set_item("rule", &failure.rule)?;
     out.set_item("message", &failure.message)?;
+    out.set_item("stopped", failure.stopped)?;
     out.set_item("at_us", failure.at_us)?;
     Ok(out)
 }

@@ -165,6 +165,10 @@ impl Gateway {
         rules.iter().map(|rule| observed::rule(py, rule)).collect()
     }
 
+    fn now_us(&self) -> i64 {
+        self.0.now_us()
+    }
+
     fn committed(&self) -> u64 {
         self.0.log().committed()
     }

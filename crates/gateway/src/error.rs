@@ -56,7 +56,8 @@ impl From<DictionaryError> for GatewayError {
 
 impl From<HistoryError> for GatewayError {
     fn from(error: HistoryError) -> Self {
-        Self::new("history-unusable", error.to_string())
+        let code = if error.is_disk_full() { "history-stalled" } else { "history-unusable" };
+        Self::new(code, error.to_string())
     }
 }
 

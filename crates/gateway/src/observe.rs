@@ -23,6 +23,11 @@ const CAUGHT_WITHIN: Duration = Duration::from_secs(2);
 pub type Codes = Vec<(u32, Arc<str>)>;
 
 impl Gateway {
+    /// The time that records get: wall time, microseconds UTC, never before the last record there was at the start.
+    pub fn now_us(&self) -> i64 {
+        self.clock.wall_us()
+    }
+
     /// The log.
     pub fn log(&self) -> &Log {
         &self.log

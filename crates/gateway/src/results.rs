@@ -18,6 +18,8 @@ pub struct RuleFailure {
     pub rule: String,
     /// What happened.
     pub message: String,
+    /// The rule does not run any more; else it goes on with the next rows.
+    pub stopped: bool,
     /// When, wall time.
     pub at_us: i64,
 }
@@ -65,7 +67,7 @@ impl Results {
                     self.waiting.clear();
                     self.lost = true;
                 }
-                Err(error) => self.fail("", &format!("a result was not published: {error}")),
+                Err(error) => self.fail("", &format!("a result was not published: {error}"), false),
             }
             self.waiting.pop_front();
         }
@@ -77,9 +79,9 @@ impl Results {
         self.lost
     }
 
-    fn fail(&self, rule: &str, message: &str) {
+    fn fail(&self, rule: &str, message: &str, stopped: bool) {
         let (rule, message) = (rule.to_owned(), message.to_owned());
-        self.failures.push(RuleFailure { rule, message, at_us: self.clock.wall_us() });
+        self.failures.push(RuleFailure { rule, message, stopped, at_us: self.clock.wall_us() });
     }
 
     fn add(&mut self, topic: String, payload: Vec<u8>, device: &str, expiry_s: Option<u32>) {
@@ -108,11 +110,11 @@ impl Outputs for Results {
     }
 
     fn failed(&mut self, rule: &str, message: &str) {
-        self.fail(rule, message);
+        self.fail(rule, message, true);
     }
 
     fn rows_failed(&mut self, rule: &str, count: u64, message: &str) {
-        self.fail(rule, &format!("{count} rows were not taken: {message}"));
+        self.fail(rule, &format!("{count} rows were not taken: {message}"), false);
     }
 }
 

@@ -1,7 +1,6 @@
 //! Writes the checkpoint of sessions and retained messages, now and then and when asked.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -16,6 +15,8 @@ use crate::shared::{Control, Shared};
 pub const HOLD: &str = "sessions";
 /// How long a checkpoint may wait for the shards, and then for the log.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// After a failure it is tried again so soon.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// Messages that wait for sessions hold back this many bytes of the log, no more: a device that is away for long must
 /// not fill the disk. What retention removes beyond is counted as dropped when the device is back.
@@ -75,12 +76,16 @@ impl Inner {
         loop {
             let mut stopped = self.stopped.lock();
             if !*stopped {
-                self.changed.wait_for(&mut stopped, interval);
+                self.changed.wait_for(&mut stopped, if failed { RETRY.min(interval) } else { interval });
             }
             if *stopped {
                 return;
             }
             drop(stopped);
+            // That is an alarm of its own, and the log has what the checkpoint would.
+            if self.shared.is_stalled() {
+                continue;
+            }
             let result = self.write();
             let message = match &result {
                 Ok(()) => "the sessions' checkpoint is written again".into(),
@@ -101,7 +106,7 @@ impl Inner {
             reason: reason.into(),
             next: "Check the disk; sessions are recovered from the log alone until it is written",
         };
-        if shared.stalled_shards.load(Ordering::SeqCst) > 0 {
+        if shared.is_stalled() {
             return Err(failed("the log takes nothing at the moment"));
         }
         let round = Arc::new(Round::new(shared.shards.len()));

@@ -100,8 +100,10 @@ pub enum Action {
     Publish,
     /// To subscribe.
     Subscribe,
-    /// To receive what it is subscribed to.
+    /// To receive what it is subscribed to: it may not, or `count` messages were dropped for it.
     Receive,
+    /// To speak MQTT, and broke the protocol.
+    Protocol,
 }
 
 impl Action {
@@ -119,6 +121,7 @@ impl Action {
             Action::Publish => "publish",
             Action::Subscribe => "subscribe",
             Action::Receive => "receive",
+            Action::Protocol => "protocol",
         }
     }
 }
@@ -174,7 +177,7 @@ impl Events {
         if let Some(repeated) = inner.refusals.get_mut(&key)
             && mono_us < repeated.first_mono_us + REFUSAL_WINDOW_US
         {
-            repeated.since += 1;
+            repeated.since = repeated.since.saturating_add(refusal.count);
             repeated.latest = refusal;
             return;
         }

@@ -66,6 +66,8 @@ pub(crate) struct Shared {
     pub connection_ids: AtomicU64,
     /// How many shards cannot append to the log at the moment.
     pub stalled_shards: AtomicUsize,
+    /// The log cannot write.
+    pub log_stalled: AtomicBool,
     pub stopping: AtomicBool,
 }
 
@@ -289,12 +291,27 @@ impl Shared {
         }
     }
 
+    /// The log cannot write, and why, or it can again. What comes waits in its buffer as long as there is room.
+    pub fn log_stalled(&self, reason: Option<&str>) {
+        self.log_stalled.store(reason.is_some(), Ordering::SeqCst);
+        match reason {
+            Some(reason) => {
+                let message = format!(
+                    "the log cannot write: {reason}. Messages of QoS 1 and 2 are not acknowledged until it can; \
+                     nothing that was acknowledged is lost"
+                );
+                self.alarm("log-stalled", message, true);
+            }
+            None => self.tell_unstalled(),
+        }
+    }
+
     /// A shard cannot append to the log.
     pub fn stall(&self, error: &AppendError) {
         if self.stalled_shards.fetch_add(1, Ordering::SeqCst) == 0 {
             let message = format!(
-                "the log takes nothing, so devices are not read: {error}. Free disk space or repair the disk; nothing \
-                 that was acknowledged is lost"
+                "the log takes nothing more, so devices are not read: {error}. Free disk space or repair the disk; \
+                 nothing that was acknowledged is lost"
             );
             self.alarm("log-stalled", message, true);
         }
@@ -302,7 +319,17 @@ impl Shared {
 
     /// A shard can append again.
     pub fn unstall(&self) {
-        if self.stalled_shards.fetch_sub(1, Ordering::SeqCst) == 1 {
+        self.stalled_shards.fetch_sub(1, Ordering::SeqCst);
+        self.tell_unstalled();
+    }
+
+    /// Does the log, or a shard, wait for the disk?
+    pub fn is_stalled(&self) -> bool {
+        self.log_stalled.load(Ordering::SeqCst) || self.stalled_shards.load(Ordering::SeqCst) > 0
+    }
+
+    fn tell_unstalled(&self) {
+        if !self.is_stalled() {
             self.alarm("log-stalled", "the log takes records again".into(), false);
         }
     }
@@ -338,6 +365,10 @@ impl Publisher {
     /// # Errors
     /// As [`Publisher::publish`], or the log does not take it within the time.
     pub fn publish_logged(&self, publication: Publication, timeout: Duration) -> Result<u64, HubError> {
+        // It could be appended and would be carried out some day: whoever waits for an answer is better told now.
+        if let Some(reason) = self.shared.log.stalled() {
+            return Err(HubError::Refused(format!("the log cannot write: {reason}; try again when it can")));
+        }
         let reply = Arc::new(Reply::default());
         self.submit(publication, Some(reply.clone()))?;
         match reply.wait(timeout) {

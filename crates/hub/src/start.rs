@@ -109,6 +109,7 @@ impl Prepared {
             connections: AtomicUsize::new(0),
             connection_ids: AtomicU64::new(1),
             stalled_shards: AtomicUsize::new(0),
+            log_stalled: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         });
         let clerk = clerk::start(jobs, shared.clone(), parts.assign)
@@ -167,6 +168,7 @@ impl Prepared {
             homes[usize::from(shared.shard_of(&session.key))].push(session);
         }
         wake_by_commits(&shared);
+        tell_of_stalls(&shared);
         wake_by_clock(&shared);
         let start = shared.log.end();
         let (started, starts) = channel();
@@ -232,6 +234,18 @@ fn wake_by_commits(shared: &Arc<Shared>) {
             }
         }
     }));
+}
+
+fn tell_of_stalls(shared: &Arc<Shared>) {
+    let told = Arc::downgrade(shared);
+    shared.log.on_stall(Box::new(move |reason| {
+        if let Some(shared) = told.upgrade() {
+            shared.log_stalled(reason);
+        }
+    }));
+    if let Some(reason) = shared.log.stalled() {
+        shared.log_stalled(Some(&reason));
+    }
 }
 
 fn wake_by_clock(shared: &Arc<Shared>) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::gate::{Gate, GatedFs, OpenAtEnd};
-use common::{Got, Rig, Setup};
+use common::{Client, Got, Rig, Setup};
 use mohhos_hub::{Event, Publication};
 use mohhos_log::testing::{ForgetfulFs, Random};
 use mohhos_log::{Log, LogConfig};
@@ -53,13 +53,21 @@ fn a_full_disk_stops_devices_and_goes_on_by_itself_without_loss() {
     let rig = Setup { fs: Arc::new(disk.clone()), log, ..Setup::default() }.start();
     let mut pump = rig.connect("pump-1", "c");
     pump.publish_acked("devices/pump-1/events/a", "before");
+    let mut other = rig.connect("pump-2", "o");
+    let mut watcher = rig.connect("app", "w");
+    watcher.subscribe("devices/pump-2/events/#", QoS::AtLeastOnce);
     disk.set_capacity(Some(disk.used()));
     let payload = vec![b'x'; 10_000];
     let mut sent = 0;
-    for _ in 0..200 {
-        pump.publish("devices/pump-1/events/a", &payload, QoS::AtLeastOnce);
-        sent += 1;
-    }
+    let mut publish = |pump: &mut Client, count| {
+        for _ in 0..count {
+            pump.publish("devices/pump-1/events/a", &payload, QoS::AtLeastOnce);
+            sent += 1;
+        }
+        sent
+    };
+    // More than the segment has room for, less than the buffer.
+    publish(&mut pump, 15);
     let raised = |event: &Event| match event {
         Event::Alarm { code: "log-stalled", raised, .. } => Some(*raised),
         _ => None,
@@ -67,7 +75,10 @@ fn a_full_disk_stops_devices_and_goes_on_by_itself_without_loss() {
     assert!(rig.event(raised));
     let refused = rig.hub.publish(Publication::new("gateway/x", "y"));
     assert!(refused.is_err(), "{refused:?}");
-    // Messages of QoS 0 and pings wait like all others; nobody is thrown out.
+    other.publish("devices/pump-2/events/b", "passes", QoS::AtMostOnce);
+    assert_eq!(watcher.message().text(), "passes", "what needs no disk goes on");
+    // Now the buffer is full, too: everybody waits, and nobody is thrown out.
+    let sent = publish(&mut pump, 200);
     disk.set_capacity(None);
     let mut acknowledged = 0;
     while acknowledged < sent {
@@ -76,7 +87,8 @@ fn a_full_disk_stops_devices_and_goes_on_by_itself_without_loss() {
             other => panic!("{other:?}"),
         }
     }
-    assert!(!rig.event(raised));
+    // That devices are not read any more was told, too, if it came to that.
+    while rig.event(raised) {}
     let mut reader = rig.log.reader(0);
     let mut logged = 0;
     while let Some(record) = reader.next().unwrap() {

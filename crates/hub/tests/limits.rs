@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::{Client, Got, Rig, Setup};
-use mohhos_hub::{Event, Hub, Limits, ManualClock};
+use mohhos_hub::{Action, Event, Hub, Limits, ManualClock};
 use mohhos_mqtt::packet::Packet;
 use mohhos_mqtt::{QoS, ReasonCode};
 
@@ -55,6 +55,14 @@ fn a_slow_consumer_loses_the_oldest_of_qos_0_in_bounded_memory_and_others_lose_n
     // The quick one may have read the last message before its shard came to the slow one; now both are through.
     assert_eq!(got + dropped(&rig.hub), 3000);
     assert_eq!(rig.hub.connection("pump-0").unwrap().dropped, dropped(&rig.hub));
+    let (principal, code, count) = rig.event(|event| match event {
+        Event::Refused(told) if told.action == Action::Receive => {
+            Some((told.principal.clone(), told.reason_code, told.count))
+        }
+        _ => None,
+    });
+    assert_eq!((&*principal, code), ("pump-0", 0x97));
+    assert!(count > 0 && u64::from(count) <= dropped(&rig.hub));
 }
 
 #[test]
@@ -69,6 +77,11 @@ fn the_queue_of_a_session_is_bounded_and_what_is_dropped_is_counted() {
         app.publish_acked("devices/pump-0/commands/x", n.to_string());
     }
     rig.eventually("15 dropped", |hub| hub.stats().total("dropped_queue") == 15);
+    let reason = rig.event(|event| match event {
+        Event::Refused(told) if told.action == Action::Receive => Some(told.reason.clone()),
+        _ => None,
+    });
+    assert!(reason.contains("max_queued"), "{reason}");
     let mut back = rig.client("pump-0", "c").persistent();
     assert!(back.connect());
     for n in 0..10 {
@@ -117,6 +130,11 @@ fn malformed_and_oversized_packets_end_their_connection_alone() {
         _ => None,
     });
     assert!(reason.contains("protocol"), "{reason}");
+    let told = rig.event(|event| match event {
+        Event::Refused(told) if &*told.principal == "pump-1" => Some(told.clone()),
+        _ => None,
+    });
+    assert_eq!((told.action, &*told.client), (Action::Protocol, "broken"));
     good.nothing_came();
 }
 

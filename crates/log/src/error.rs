@@ -47,7 +47,7 @@ pub enum AppendError {
     /// More than the configured bytes wait for their commit; try again after the next one.
     #[error("the log has its buffer full of records that wait for the disk; try again after the next commit")]
     Full,
-    /// The disk takes nothing. The log tries again by itself.
+    /// The disk takes nothing, and no more than waits for it already can wait. The log tries again by itself.
     #[error("the log cannot write: {0}; it goes on by itself when the disk does")]
     Stalled(Arc<str>),
     /// These records alone are more than a log can take at once.

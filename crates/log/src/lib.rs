@@ -43,4 +43,5 @@ pub use record::{Fields, Flags, Kind, RecordBuffer, RecordError, RecordView};
 pub use recovery::{DamagedRange, Recovery};
 pub use retention::Trimmed;
 pub use scheduling::prefer_latency;
+pub use shared::StallCallback;
 pub use stats::{LATENCY_BUCKETS, LogStats};

@@ -14,7 +14,7 @@ use crate::reader::{self, Reader};
 use crate::record::RecordBuffer;
 use crate::recovery::{self, Recovery};
 use crate::retention::{self, Trimmed};
-use crate::shared::Shared;
+use crate::shared::{Shared, StallCallback};
 use crate::stats::LogStats;
 use crate::writer::Writer;
 
@@ -99,6 +99,17 @@ impl Log {
         self.inner.shared.on_commit(callback);
     }
 
+    /// Has the log thread call this with the reason when the disk takes nothing, and with `None` when it does again. It
+    /// must be short, and not wait for the log.
+    pub fn on_stall(&self, callback: StallCallback) {
+        self.inner.shared.on_stall(callback);
+    }
+
+    /// Why the disk takes nothing at the moment. What is appended meanwhile waits, as far as there is room for it.
+    pub fn stalled(&self) -> Option<Arc<str>> {
+        self.inner.shared.stalled()
+    }
+
     /// A reader of committed records, which starts at an offset that the log gave: of a record, behind a record,
     /// [`Log::committed`], or 0 for the oldest record there is.
     pub fn reader(&self, from: u64) -> Reader {
@@ -162,7 +173,7 @@ impl Log {
             oldest: segments.first().map_or(0, |segment| segment.header.base),
             committed: self.committed(),
             end: self.end(),
-            stalled: shared.queue.lock().stalled.clone(),
+            stalled: shared.stalled(),
             ..shared.counters.snapshot()
         }
     }

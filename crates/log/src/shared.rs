@@ -18,6 +18,8 @@ use crate::spares::Spares;
 use crate::stats::Counters;
 
 pub(crate) type CommitCallback = Box<dyn Fn(u64) + Send + Sync>;
+/// Hears why the disk takes nothing, and `None` when it does again.
+pub type StallCallback = Box<dyn Fn(Option<&str>) + Send + Sync>;
 
 pub(crate) struct Shared {
     pub(crate) fs: Arc<dyn Fs>,
@@ -32,6 +34,7 @@ pub(crate) struct Shared {
     waiters: Mutex<()>,
     waiters_wake: Condvar,
     callbacks: RwLock<Vec<CommitCallback>>,
+    stall_callbacks: RwLock<Vec<StallCallback>>,
     /// By base; never empty, and the last is the one that is written.
     pub(crate) segments: RwLock<Vec<Arc<Segment>>>,
     pub(crate) holds: Mutex<BTreeMap<String, u64>>,
@@ -102,6 +105,7 @@ impl Shared {
             waiters: Mutex::new(()),
             waiters_wake: Condvar::new(),
             callbacks: RwLock::new(Vec::new()),
+            stall_callbacks: RwLock::new(Vec::new()),
             segments: RwLock::new(segments),
             holds: Mutex::new(BTreeMap::new()),
             maintenance: Mutex::new(Vec::new()),
@@ -123,9 +127,6 @@ impl Shared {
         if queue.closing {
             return Err(AppendError::Closed);
         }
-        if let Some(reason) = &queue.stalled {
-            return Err(AppendError::Stalled(Arc::clone(reason)));
-        }
         let offset = queue.group.next();
         if bytes.is_empty() {
             return Ok(offset);
@@ -134,7 +135,10 @@ impl Shared {
         // What is larger than the whole buffer is taken when nothing else is waiting.
         if uncommitted > 0 && uncommitted + bytes.len() as u64 > self.config.buffer_bytes as u64 {
             self.counters.full.fetch_add(1, Ordering::Relaxed);
-            return Err(AppendError::Full);
+            return Err(match &queue.stalled {
+                Some(reason) => AppendError::Stalled(Arc::clone(reason)),
+                None => AppendError::Full,
+            });
         }
         let (wall_us, synchronised_us) = records.times();
         queue.group.buffer.extend(bytes);
@@ -162,6 +166,26 @@ impl Shared {
 
     pub(crate) fn on_commit(&self, callback: CommitCallback) {
         self.callbacks.write().push(callback);
+    }
+
+    pub(crate) fn on_stall(&self, callback: StallCallback) {
+        self.stall_callbacks.write().push(callback);
+    }
+
+    /// Nothing can be written, and why, or it can again: only the log thread says so.
+    pub(crate) fn set_stalled(&self, reason: Option<Arc<str>>) {
+        let mut queue = self.queue.lock();
+        let before = std::mem::replace(&mut queue.stalled, reason.clone());
+        drop(queue);
+        if before != reason {
+            for callback in self.stall_callbacks.read().iter() {
+                callback(reason.as_deref());
+            }
+        }
+    }
+
+    pub(crate) fn stalled(&self) -> Option<Arc<str>> {
+        self.queue.lock().stalled.clone()
     }
 
     pub(crate) fn wait_committed(&self, offset: u64, timeout: Duration) -> bool {

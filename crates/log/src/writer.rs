@@ -111,7 +111,7 @@ impl Writer {
         };
         segment.committed(end, group.times);
         if failed > 0 {
-            self.shared.queue.lock().stalled = None;
+            self.shared.set_stalled(None);
         }
         self.shared.counters.committed(
             group.records,
@@ -200,8 +200,8 @@ impl Writer {
             format!("the disk failed: {error}").into()
         };
         let retry = Duration::from_micros(self.shared.config.retry_interval_us);
+        self.shared.set_stalled(Some(Arc::clone(&reason)));
         let mut queue = self.shared.queue.lock();
-        queue.stalled = Some(Arc::clone(&reason));
         loop {
             // One more try, for a segment of its own, is due to what was appended before the close.
             if queue.closing && failed < 2 {

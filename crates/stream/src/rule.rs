@@ -100,7 +100,7 @@ impl Rule {
         let message = match outcome {
             Ok(Ok(())) if bytes <= max_bytes => return,
             Ok(Ok(())) => format!(
-                "its state has {bytes} bytes, more than the {max_bytes} that stream.max_state_bytes allows: \
+                "its state has {bytes} bytes, more than the {max_bytes} that stream.max_state allows: \
                  use fewer keys or shorter windows, or raise the bound"
             ),
             Ok(Err(failure)) => failure.to_string(),

@@ -80,8 +80,7 @@ impl Source {
                 };
                 let highest = devices.iter().copied().max().unwrap_or(0);
                 if watermarks.bytes_with(highest) > self.max_state_bytes {
-                    let message =
-                        "its watermarks would exceed the bound on state; raise stream.max_state_bytes";
+                    let message = "its watermarks would exceed the bound on state; raise stream.max_state";
                     return Err(RuleFailure::new(&self.id, message));
                 }
                 watermarks.advance(&devices, &times, elapsed_us, &mut before);

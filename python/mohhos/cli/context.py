@@ -13,9 +13,8 @@ from mohhos.errors import MohhosError
 if TYPE_CHECKING:
     from mohhos.client.api import ApiClient
 
-__all__ = ["ENDPOINTS", "Settings", "token_file"]
+__all__ = ["Settings", "token_file"]
 
-ENDPOINTS: Final = "run/endpoints.json"
 DEFAULT_CONFIG: Final = "mohhos.toml"
 
 
@@ -48,7 +47,7 @@ class Settings:
         if self.url:
             return self.url
         try:
-            return str(json.loads((self.configuration.data_dir / ENDPOINTS).read_text())["api"])
+            return str(json.loads(self.configuration.endpoints.read_text())["api"])
         except (OSError, ValueError, KeyError):
             return f"http://{self.configuration.api.bind}"
 

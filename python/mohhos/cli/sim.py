@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.progress import Progress as ProgressBar
 from rich.text import Text
 
-from mohhos.cli.context import ENDPOINTS, Settings
+from mohhos.cli.context import Settings
 from mohhos.cli.output import console
 from mohhos.errors import MohhosError
 from mohhos.sim.credentials import enrol
@@ -31,7 +31,7 @@ FAULT_GAP_S = 600.0
 def _broker(settings: Settings, given: str | None) -> Broker:
     if given is None:
         try:
-            ports = json.loads((settings.configuration.data_dir / ENDPOINTS).read_text())["mqtt"]
+            ports = json.loads(settings.configuration.endpoints.read_text())["mqtt"]
             given = f"127.0.0.1:{next(iter(ports.values()))}"
         except (OSError, ValueError, KeyError, StopIteration):
             given = settings.configuration.mqtt.listeners[0].bind

@@ -93,14 +93,18 @@ class Commands:
     async def run(self, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Expires commands until cancelled."""
         sweeper = Sweeper(self._clock)
+        failing = False
         while True:
             await pause(SWEEP_S)
             try:
                 expired = await sweeper.sweep(self._database)
             except Exception as error:
                 # Tried again in a second; the registry's state is told by the projection, which meets it first.
-                _log.error("deadlines of commands were not looked at: %s", error)
+                if not failing:
+                    _log.error("deadlines of commands are not looked at: %s", error)
+                failing = True
             else:
+                failing = False
                 self._broadcast.publish(Notice("command", command) for command in expired)
 
 

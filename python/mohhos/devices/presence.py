@@ -63,6 +63,7 @@ class Presence:
         self._clock = clock
         self._broadcast = broadcast
         self._seen = PresenceBatch()
+        self._statuses: dict[str, tuple[DeviceStatus, int]] = {}
         self._flushed_us = clock.monotonic_us()
 
     async def nobody_is_connected(self) -> int:
@@ -79,14 +80,17 @@ class Presence:
     async def note(self, events: Sequence["Event"]) -> None:
         """Notes events of kind connected, disconnected and seen; principals that are no devices are passed over.
 
-        To be called from time to time without events too, for what was gathered. Raises MohhosError storage-failed.
+        To be called from time to time without events too, for what was gathered. Raises MohhosError storage-failed; what
+        was not stored is kept and stored with the next call that can.
         """
         batch = PresenceBatch.of(events)
         for device, (first, last) in batch.seen.items():
             self._seen.see(device, first)
             self._seen.see(device, last)
-        if batch.statuses:
-            self._broadcast.publish(await self._database.write(lambda c: apply_statuses(c, batch.statuses)))
+        self._statuses |= batch.statuses
+        if self._statuses:
+            self._broadcast.publish(await self._database.write(lambda c: apply_statuses(c, self._statuses)))
+            self._statuses = {}
         if self._clock.monotonic_us() - self._flushed_us >= FLUSH_EVERY_US:
             await self.flush()
 

@@ -11,6 +11,7 @@ __all__ = ["Conditions", "Refusals", "RuleFailures"]
 MAX_REFUSALS: Final = 1_000
 MAX_ALARMS: Final = 200
 MAX_FAILURES: Final = 1_000
+TOLD_EVERY_US: Final = 60_000_000
 
 
 class Refusals:
@@ -58,6 +59,10 @@ class Conditions:
         """The condition is over; was it there?"""
         return self._alarms.pop(code, None) is not None
 
+    def holds(self, code: str) -> bool:
+        """Does the condition hold now?"""
+        return code in self._alarms
+
     def list(self) -> "list[Alarm]":
         """What holds now, the oldest first."""
         return list(self._alarms.values())
@@ -69,13 +74,19 @@ class RuleFailures:
     def __init__(self, capacity: int = MAX_FAILURES) -> None:
         self._capacity = capacity
         self._failures: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        self._told_us: dict[str, int] = {}
 
-    def note(self, rule: str, message: str, at_us: int) -> None:
-        """A rule failed."""
+    def note(self, rule: str, message: str, at_us: int, *, stopped: bool = False) -> bool:
+        """A rule failed. Is it to be told? A rule that cannot take its rows says so once a minute."""
         self._failures.pop(rule, None)
         self._failures[rule] = (message, at_us)
+        tell = stopped or at_us - self._told_us.get(rule, at_us - TOLD_EVERY_US) >= TOLD_EVERY_US
+        if tell:
+            self._told_us[rule] = at_us
         if len(self._failures) > self._capacity:
-            self._failures.popitem(last=False)
+            forgotten, _ = self._failures.popitem(last=False)
+            self._told_us.pop(forgotten, None)
+        return tell
 
     def of(self, rule: str) -> tuple[str, int] | None:
         """The message and time of a rule's last failure."""

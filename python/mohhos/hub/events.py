@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from mohhos.clock import Clock
 from mohhos.errors import MohhosError
 from mohhos.hub import native
 from mohhos.hub.broadcast import Broadcast
@@ -21,6 +22,8 @@ WAIT_MS: Final = 250
 GATHER_S: Final = 0.05
 """Between batches: thousands of devices that connect at once become a few transactions, not one each."""
 
+BEHIND: Final = "storage-failed"
+
 _log = logging.getLogger(__name__)
 
 
@@ -31,21 +34,24 @@ class EventPump:
     nothing did; the rest is kept here.
     """
 
-    def __init__(self, presence: Callable[[Sequence["Event"]], Awaitable[None]], broadcast: Broadcast) -> None:
+    def __init__(
+        self, presence: Callable[[Sequence["Event"]], Awaitable[None]], broadcast: Broadcast, clock: Clock
+    ) -> None:
         self._presence = presence
         self._broadcast = broadcast
+        self._clock = clock
         self.refusals = Refusals()
         self.conditions = Conditions()
         self.rule_failures = RuleFailures()
 
     async def run(self, gateway: "Gateway") -> None:
-        """Handles events until cancelled; a failure is logged and does not end it, nor the gateway."""
+        """Handles events until cancelled; a failure is told and does not end it, nor the gateway."""
         while True:
             events = await native.call(gateway.next_events, BATCH, WAIT_MS)
             try:
                 await self.handle(events)
             except MohhosError as error:
-                _log.error("%d events of the hub were not noted: %s", len(events), error)
+                self._behind(error)
             except Exception:
                 _log.exception("%d events of the hub were not noted", len(events))
             if events:
@@ -61,22 +67,47 @@ class EventPump:
                 case "refused":
                     self.refusals.note(_refusal(event))
                 case "rule_failed":
-                    self.rule_failures.note(event["rule"], event["message"], event["at_us"])
-                    self._broadcast.publish([Notice("rule", {"rule": event["rule"], "message": event["message"]})])
+                    self._rule_failed(event)
                 case "alarm":
                     self._alarm(event)
                 case other:
                     _log.warning("the hub reports %r, which this version does not know", other)
         await self._presence(presence)
+        if self.conditions.holds(BEHIND):
+            self._over(BEHIND, "devices' presence is up to date again")
+
+    def _behind(self, error: MohhosError) -> None:
+        """The registry does not take who is there: told once, and over with the first success."""
+        if not self.conditions.holds(BEHIND):
+            message = f"which devices are online is not up to date: {error.what}: {error.why}. {error.next_step}"
+            self._raised(BEHIND, message, self._clock.now_us())
+
+    def _rule_failed(self, event: "Event") -> None:
+        rule, message, stopped = event["rule"], event["message"], event["stopped"]
+        if self.rule_failures.note(rule, message, event["at_us"], stopped=stopped):
+            _log.log(
+                logging.ERROR if stopped else logging.WARNING,
+                "rule %s %s: %s",
+                rule,
+                "failed and does not run any more" if stopped else "goes on without some rows",
+                message,
+            )
+        self._broadcast.publish([Notice("rule", {"rule": rule, "message": message})])
 
     def _alarm(self, event: "Event") -> None:
-        code = event["code"]
         if event["raised"]:
-            alarm = self.conditions.set(code, event["message"], event["at_us"])
-            _log.error("%s [%s]", alarm.message, code)
-            self._broadcast.publish([Notice("alarm", alarm)])
-        elif self.conditions.clear(code):
-            _log.info("over: %s [%s]", event["message"], code)
+            self._raised(event["code"], event["message"], event["at_us"])
+        else:
+            self._over(event["code"], event["message"])
+
+    def _raised(self, code: str, message: str, at_us: int) -> None:
+        alarm = self.conditions.set(code, message, at_us)
+        _log.error("%s [%s]", alarm.message, code)
+        self._broadcast.publish([Notice("alarm", alarm)])
+
+    def _over(self, code: str, message: str) -> None:
+        if self.conditions.clear(code):
+            _log.info("over: %s [%s]", message, code)
             self._broadcast.publish([Notice("alarm", {"code": code, "over": True})])
 
 

@@ -1,12 +1,16 @@
 """Calls into the native gateway from the event loop: in a thread, with errors of the table."""
 
 import asyncio
+import time
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from mohhos.errors import from_native
 
-__all__ = ["call"]
+if TYPE_CHECKING:
+    from mohhos._native import Gateway
+
+__all__ = ["NativeClock", "call"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -21,3 +25,21 @@ async def call(method: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         if any(base.__name__ == "NativeError" for base in type(error).__mro__):
             raise from_native(error) from error
         raise
+
+
+class NativeClock:
+    """The clock of the native gateway, so that records and the registry have one time.
+
+    A machine without a battery-backed clock boots in the past: the native clock goes on from the log's last record.
+    """
+
+    def __init__(self, gateway: "Gateway") -> None:
+        self._gateway = gateway
+
+    def now_us(self) -> int:
+        """Wall time, UTC."""
+        return self._gateway.now_us()
+
+    def monotonic_us(self) -> int:
+        """Time since an arbitrary zero."""
+        return time.monotonic_ns() // 1000

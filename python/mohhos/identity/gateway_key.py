@@ -50,13 +50,13 @@ class GatewayKey:
 def load_or_create(directory: Path) -> GatewayKey:
     """The key of a data directory; made at the first start.
 
-    Raises MohhosError gateway-key-damaged: wrong size, or readable by others.
+    Raises MohhosError gateway-key-damaged: wrong size, or readable by others; data-dir-unusable: it cannot be written.
     """
     path = directory / FILE
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except FileNotFoundError:
-        return _create(path)
+        return _created(path)
     if mode & 0o077:
         raise MohhosError(
             "gateway-key-damaged",
@@ -65,6 +65,18 @@ def load_or_create(directory: Path) -> GatewayKey:
             f"chmod 600 {path}; and if others may have read it, renew all secrets and tokens",
         )
     return GatewayKey(path.read_bytes())
+
+
+def _created(path: Path) -> GatewayKey:
+    try:
+        return _create(path)
+    except OSError as error:
+        raise MohhosError(
+            "data-dir-unusable",
+            f"{path} cannot be written",
+            error.strerror or str(error),
+            "Free some space on the disk, or name another directory as gateway.data_dir",
+        ) from error
 
 
 def _create(path: Path) -> GatewayKey:

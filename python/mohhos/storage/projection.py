@@ -131,7 +131,7 @@ class Projection:
 
     def _failing(self, error: Exception) -> None:
         """Tells once that the registry falls behind. The gateway itself goes on: its data do not need the registry."""
-        if BEHIND not in {alarm.code for alarm in self._conditions.list()}:
+        if not self._conditions.holds(BEHIND):
             _log.error("alerts and commands are not up to date", exc_info=error)
         self._conditions.set(BEHIND, f"alerts and commands are not up to date: {error}", self._clock.now_us())
 

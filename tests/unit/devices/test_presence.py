@@ -7,6 +7,7 @@ from tests.support.clock import ManualClock
 from mohhos.devices import presence as module
 from mohhos.devices.presence import Presence, PresenceBatch
 from mohhos.devices.registry import DeviceRegistry
+from mohhos.errors import MohhosError
 from mohhos.hub.broadcast import Broadcast
 from mohhos.hub.directory import Directory
 from mohhos.model import DeviceStatus, NewDevice
@@ -116,3 +117,21 @@ def test_a_batch_keeps_one_status_and_one_range_per_device() -> None:
     )
     assert batch.statuses == {"a": (DeviceStatus.OFFLINE, 8)}
     assert batch.seen == {"a": (3, 9)}
+
+
+async def test_a_change_that_the_registry_did_not_take_is_made_when_it_does(
+    registry: DeviceRegistry, presence: Presence, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(_: object) -> None:
+        raise MohhosError("storage-failed", "what", "why", "next")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "write", full)
+        for events in ([connected("a", 10), connected("b", 11)], [disconnected("b", 20)], []):
+            with pytest.raises(MohhosError):
+                await presence.note(events)
+    await presence.note([])
+    assert [(d.status, d.status_since_us) for d in [await registry.get("a"), await registry.get("b")]] == [
+        (DeviceStatus.ONLINE, 10),
+        (DeviceStatus.OFFLINE, 20),
+    ]

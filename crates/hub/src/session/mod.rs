@@ -41,6 +41,15 @@ pub struct Subscription {
     pub options: Options,
 }
 
+/// Messages that a session did not get, and that were not told yet.
+#[derive(Debug, Default)]
+pub struct Missed {
+    /// Of QoS 0: it reads too slowly.
+    pub slow: u32,
+    /// Of QoS 1 and 2: its queue is full.
+    pub queue: u32,
+}
+
 /// One session on its home shard.
 #[derive(Debug)]
 pub struct Session {
@@ -66,6 +75,8 @@ pub struct Session {
     pub queue: Queue,
     /// What is in flight, while it is not connected.
     pub state: Option<SessionState>,
+    /// What it missed since that was last told.
+    pub missed: Option<Box<Missed>>,
     /// A will that waits for its delay.
     pub will: Option<Box<Will>>,
     /// What was decided about the topics that it publishes to.
@@ -97,6 +108,7 @@ impl Session {
             subscriptions: Vec::new(),
             queue: Queue::default(),
             state: None,
+            missed: None,
             will: None,
             ways: Ways::default(),
             gate: None,

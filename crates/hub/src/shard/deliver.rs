@@ -9,6 +9,7 @@ use mohhos_mqtt::session::{Delivered, Delivery};
 use super::Shard;
 use super::connection::{Connection, MAX_OUTPUT};
 use super::intake::Intake;
+use super::missed::{self, Cause};
 use super::plain::Plain;
 use crate::session::Session;
 use crate::session::queue::{Loose, Queued, RETAINED};
@@ -60,6 +61,7 @@ impl Shard {
             } else {
                 self.intake.counters().dropped_queue.add(1);
                 count_dropped(session, 1);
+                missed::note(session, &mut self.missing, Cause::Queue, 1);
             }
             return;
         }
@@ -71,6 +73,7 @@ impl Shard {
             if dropped > 0 {
                 self.intake.counters().dropped_slow.add(dropped);
                 count_dropped(session, dropped);
+                missed::note(session, &mut self.missing, Cause::Slow, dropped);
             }
             return;
         }

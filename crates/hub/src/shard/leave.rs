@@ -1,5 +1,6 @@
 //! How a connection ends, and what that means for its session.
 
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
 use mohhos_log::Flags;
@@ -108,22 +109,15 @@ impl Shard {
             if let Some(session) = self.sessions.get(session_slot) {
                 session.state = Some(protocol.into_state());
                 session.expiry_s = expiry_s;
+                let key = session.key.clone();
+                if matches!(cause, Close::Violation(_)) {
+                    self.refused_for_good(Action::Protocol, &key.principal, &key.client, address, cause);
+                }
             }
+            self.tell_missed_of(session_slot);
             self.leave(session_slot, id, cause, will);
         } else if matches!(cause, Close::Violation(_) | Close::ConnectTimeout) {
-            self.intake.counters().refused.add(1);
-            let refusal = Refusal {
-                principal: "".into(),
-                client: "".into(),
-                at_us: self.intake.wall_us,
-                address,
-                reason_code: code(cause) as u8,
-                reason: words(cause),
-                action: Action::Connect,
-                topic: String::new(),
-                count: 1,
-            };
-            self.intake.shared.events.refuse(refusal, self.intake.mono_us);
+            self.refused_for_good(Action::Connect, "", "", address, cause);
         }
         match cause {
             // Nobody reads what would be written.
@@ -136,6 +130,30 @@ impl Shard {
             }
             _ => self.linger(slot),
         }
+    }
+
+    /// Tells operators whose connection was ended for what it did.
+    fn refused_for_good(
+        &self,
+        action: Action,
+        principal: &str,
+        client: &str,
+        address: SocketAddr,
+        cause: Close,
+    ) {
+        self.intake.counters().refused.add(1);
+        let refusal = Refusal {
+            principal: principal.into(),
+            client: client.into(),
+            at_us: self.intake.wall_us,
+            address,
+            reason_code: code(cause) as u8,
+            reason: words(cause),
+            action,
+            topic: String::new(),
+            count: 1,
+        };
+        self.intake.shared.events.refuse(refusal, self.intake.mono_us);
     }
 
     /// Writes what is left, says that nothing more comes, and waits for the client to close: closing at once with
@@ -237,7 +255,7 @@ impl Shard {
             refusable: true,
         };
         if let Err(denied) = self.intake.publish(&mut ways, origin, &incoming) {
-            let nowhere = std::net::SocketAddr::from(([0, 0, 0, 0], 0));
+            let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
             self.intake.refused(session, nowhere, Action::Publish, &will.topic, denied);
         }
     }

@@ -20,6 +20,7 @@ mod journal;
 mod layered;
 mod leave;
 pub mod links;
+mod missed;
 mod open;
 mod plain;
 mod read;
@@ -153,6 +154,8 @@ pub struct Shard {
     pumps: Vec<u32>,
     /// Sessions that wait for a commit before something can be sent.
     after_commit: Vec<u32>,
+    /// Sessions that missed something that is to be told.
+    missing: Vec<u32>,
     /// Devices whose status is to be told.
     statuses: Vec<Arc<str>>,
     /// From which session on a change of the roles has to be seen to.
@@ -243,6 +246,7 @@ impl Shard {
             dirty: Vec::new(),
             pumps: Vec::new(),
             after_commit: Vec::new(),
+            missing: Vec::new(),
             statuses: Vec::new(),
             reviewing: None,
             checkpoints: Vec::new(),

@@ -208,6 +208,7 @@ impl Shard {
                 }
                 Timer::Report => {
                     self.report();
+                    self.tell_missed();
                     self.timers.set(now_ms + SEEN_US / 1000, Timer::Report);
                 }
                 Timer::Admit => self.lease_due(),

@@ -29,17 +29,44 @@ fn a_full_disk_stalls_the_log_with_words_until_there_is_space() {
     let waiting = log.append(&one(0, &[1; 100_000])).unwrap();
     let reason = stalled(&log);
     assert!(reason.contains("disk is full"), "{reason}");
-    assert_eq!(log.append(&one(0, b"refused")), Err(AppendError::Stalled(reason)));
+    assert_eq!(log.stalled(), Some(reason.clone()));
+    // As long as there is room, records wait as they do for any commit.
+    let mut expected = vec![first, waiting];
+    let refused = loop {
+        match log.append(&one(0, &[2; 100_000])) {
+            Ok(offset) => expected.push(offset),
+            Err(error) => break error,
+        }
+    };
+    assert!(expected.len() > 3);
+    assert_eq!(refused, AppendError::Stalled(reason));
     assert!(!log.wait_committed(waiting, std::time::Duration::from_millis(5)));
     assert_eq!(read_all(&mut log.reader(0)).unwrap().len(), 1, "reading goes on");
 
     fs.set_capacity(None);
     assert!(log.wait_committed(waiting, PATIENCE));
-    assert_eq!(log.stats().stalled, None);
-    let last = committed(&log, &one(0, b"after"));
+    assert_eq!(log.stalled(), None);
+    expected.push(committed(&log, &one(0, b"after")));
     let offsets: Vec<u64> =
         read_all(&mut log.reader(0)).unwrap().into_iter().map(|(offset, _)| offset).collect();
-    assert_eq!(offsets, [first, waiting, last]);
+    assert_eq!(offsets, expected);
+}
+
+#[test]
+fn who_wants_to_know_is_told_that_the_disk_takes_nothing_and_that_it_does_again() {
+    let fs = ForgetfulFs::new();
+    let log = open(&fs);
+    let (say, said) = std::sync::mpsc::channel();
+    log.on_stall(Box::new(move |reason| say.send(reason.map(str::to_owned)).unwrap()));
+    committed(&log, &one(0, b"before"));
+    fs.set_capacity(Some(fs.used()));
+    let waiting = log.append(&one(0, &[1; 100_000])).unwrap();
+    let reason = said.recv_timeout(PATIENCE).unwrap().expect("a reason");
+    assert!(reason.contains("disk is full"), "{reason}");
+    fs.set_capacity(None);
+    assert_eq!(said.recv_timeout(PATIENCE).unwrap(), None);
+    assert!(log.wait_committed(waiting, PATIENCE));
+    assert!(said.try_recv().is_err(), "each is told once");
 }
 
 #[test]

@@ -194,7 +194,7 @@ impl Tumble {
     }
 
     fn too_many_keys(&self) -> RuleFailure {
-        RuleFailure::new(&self.id, "its keys would exceed the bound on state; raise stream.max_state_bytes")
+        RuleFailure::new(&self.id, "its keys would exceed the bound on state; raise stream.max_state")
     }
 
     fn group_of(&self, key: u32) -> u32 {
