@@ -95,6 +95,7 @@ KINDS: Final[dict[str, ErrorKind]] = {
     "method-not-allowed": ErrorKind(405, "The address does not know this method"),
     "token-missing": ErrorKind(401, "No token was given"),
     "command-timeout": ErrorKind(408, "The device has not answered"),
+    "gateway-unreachable": ErrorKind(503, "No gateway answers"),
     "recording-invalid": ErrorKind(422, "The recording or its map is not usable"),
     "replay-interrupted": ErrorKind(503, "The replay ended early"),
     "api-port-taken": ErrorKind(500, "The API cannot listen on its address"),

@@ -80,8 +80,8 @@ class Presence:
     async def note(self, events: Sequence["Event"]) -> None:
         """Notes events of kind connected, disconnected and seen; principals that are no devices are passed over.
 
-        To be called from time to time without events too, for what was gathered. Raises MohhosError storage-failed; what
-        was not stored is kept and stored with the next call that can.
+        To be called from time to time without events too, for what was gathered. Raises MohhosError storage-failed;
+        what was not stored is kept, and stored with the next call that can.
         """
         batch = PresenceBatch.of(events)
         for device, (first, last) in batch.seen.items():
