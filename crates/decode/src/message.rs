@@ -33,8 +33,12 @@ pub struct DeviceState {
     pub shape: ShapeRef,
 }
 
+/// A clock may be set back by so much without arrivals going back.
+const MAX_LEAD_US: i64 = 60_000_000;
+
 /// Gives out arrival times that strictly increase, so that distinct readings without a time of their own stay
-/// distinct, even when the clock stands still or was set back.
+/// distinct, even when the clock stands still or was set back a little. A clock that was set back by more had been wrong
+/// before: it is followed, or readings would lie in its future until that has come.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrivals {
     last_us: i64,
@@ -52,15 +56,13 @@ impl Arrivals {
         Self { last_us }
     }
 
-    /// The arrival time to store for a message that arrived at `now_us`: later than all before.
+    /// The arrival time to store for a message that arrived at `now_us`: later than all before, unless those are from
+    /// another time altogether.
     #[inline]
     pub fn next(&mut self, now_us: i64) -> i64 {
-        self.last_us = now_us.max(self.last_us.saturating_add(1));
-        self.last_us
-    }
-
-    /// The last one given out, `i64::MIN` if there was none.
-    pub fn last_us(&self) -> i64 {
+        let following = self.last_us.saturating_add(1);
+        let jumped = following.saturating_sub(now_us) > MAX_LEAD_US;
+        self.last_us = if jumped { now_us } else { now_us.max(following) };
         self.last_us
     }
 }
@@ -85,4 +87,22 @@ pub trait MetricResolver {
     ///
     /// It is not called again for names of a device that come in the order of its message before.
     fn code(&mut self, device: u32, name: &str) -> Option<u32>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrivals_increase_while_the_clock_stands_or_is_set_back_a_little_and_follow_it_when_it_had_jumped() {
+        let mut arrivals = Arrivals::default();
+        let now = 1_700_000_000_000_000;
+        let given: Vec<i64> =
+            [now, now, now - 30_000_000, now + 5].into_iter().map(|at| arrivals.next(at)).collect();
+        assert_eq!(given, [now, now + 1, now + 2, now + 5]);
+        let decade = 315_576_000_000_000;
+        assert_eq!(arrivals.next(now + decade), now + decade);
+        assert_eq!(arrivals.next(now + 6), now + 6);
+        assert_eq!(arrivals.next(now + 6), now + 7);
+    }
 }

@@ -119,7 +119,7 @@ impl Decoding {
         let state = &mut self.states[index];
         let before = state.arrivals;
         // The arrival is the same in all tables and in the log, so that a replay gives the same rows.
-        let arrival_us = now_us.max(before.last_us().saturating_add(1));
+        let arrival_us = { before }.next(now_us);
         let mut message = Message {
             payload,
             content_type,
