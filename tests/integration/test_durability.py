@@ -126,6 +126,7 @@ def test_a_command_waits_for_an_offline_device(native: ModuleType, tmp_path: Pat
         with client(gateway.mqtt_port, "lamp", secret, client_id="lamp", **kept()) as lamp:
             lamp.subscribe("devices/lamp/commands/+")
         with gateway.client as api:
+            eventually(lambda: api.get("/api/v1/devices/lamp").json()["status"] == "offline", what="offline")
             answer = api.post("/api/v1/devices/lamp/commands", json={"name": "on", "parameters": {"level": 5}})
             assert (answer.status_code, answer.json()["state"]) == (202, "queued")
             command = answer.json()["id"]
