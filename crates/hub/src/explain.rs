@@ -53,7 +53,7 @@ pub(crate) fn explain(
     let decision = match action {
         Action::Publish => grant.publish(scope, topic),
         Action::Subscribe => grant.subscribe(scope, topic),
-        Action::Receive | Action::Connect => grant.receive(scope, topic),
+        Action::Receive | Action::Connect | Action::Protocol => grant.receive(scope, topic),
     };
     let by_roles = of_roles(&decision, &principal, action, topic);
     if by_roles.allowed && action != Action::Subscribe {
