@@ -41,8 +41,7 @@ def test_the_slow_one_loses_its_oldest_and_gets_the_newest_and_nobody_else_loses
                 camera.publish("devices/camera/events/frame", struct.pack(">I", sent) + b"\0" * PAYLOAD, 0)
                 assert struct.unpack_from(">I", quick.next().payload)[0] == sent
                 sent += 1
-            lost = dropped()
-            assert lost >= ENOUGH, f"{sent} messages of 100 kB do not fit into the sockets' buffers"
+            assert dropped() >= ENOUGH, f"{sent} messages of 100 kB do not fit into the sockets' buffers"
 
             # The operator sees it, with name and reason, before anything is done about it.
             def told() -> dict[str, object]:
@@ -52,9 +51,8 @@ def test_the_slow_one_loses_its_oldest_and_gets_the_newest_and_nobody_else_loses
             refusal = eventually(told, what="the report about the slow one")
             assert (refusal["principal"], refusal["client"], refusal["reason_code"]) == ("slow", "dashboard", 0x97)
             assert "more slowly than messages come" in str(refusal["reason"])
-            assert 0 < int(str(refusal["count"])) <= lost
-            assert f"mohhos_hub_dropped_slow_total {lost}\n" in api.get("/metrics").text
-            eventually(lambda: api.get("/api/v1/overview").json()["flow"]["dropped"] == lost, what="the overview")
+            assert 0 < int(str(refusal["count"])) <= dropped()
+            eventually(lambda: api.get("/api/v1/overview").json()["flow"]["dropped"] >= ENOUGH, what="the overview")
             assert api.get("/readyz").status_code == 200, "one slow client is no matter of the gateway"
 
             # Now it reads: what it still gets is in order, ends with the newest, and adds up.
@@ -62,7 +60,10 @@ def test_the_slow_one_loses_its_oldest_and_gets_the_newest_and_nobody_else_loses
             while not got or got[-1] != sent - 1:
                 got.append(struct.unpack_from(">I", slow.message()[1])[0])
             assert got == sorted(set(got))
+            # The shard of the slow one may have come to the last messages after the quick one had them: now it has.
+            lost = dropped()
             assert len(got) + lost == sent
+            assert f"mohhos_hub_dropped_slow_total {lost}\n" in api.get("/metrics").text
             camera.publish("devices/camera/events/frame", struct.pack(">I", sent) + b"live", 0)
             assert slow.message()[1][4:] == b"live"
 
