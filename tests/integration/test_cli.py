@@ -298,6 +298,18 @@ def test_doctor_says_what_it_looked_at(gateway: RunningGateway) -> None:
     done = mohhos(gateway, "doctor")
     for subject in ("open files", "memory", "data directory", "disk", "clock"):
         assert subject in done.stdout
+    assert f"gateway: it runs and is ready ({gateway.endpoints['api']})" in done.stdout
+    assert "FAIL  listener" not in done.stdout and "FAIL  api.bind" not in done.stdout, "its ports are its own"
+
+
+def test_doctor_says_that_no_gateway_runs_and_who_has_its_port(gateway: RunningGateway, tmp_path: Path) -> None:
+    other = tmp_path / "mohhos.toml"
+    other.write_text(f'[[mqtt.listeners]]\nbind = "127.0.0.1:{gateway.mqtt_port}"\n')
+    done = mohhos(gateway, "--config", str(other), "doctor")
+    assert done.returncode == 1
+    assert "gateway: none runs on this data directory" in done.stdout
+    assert f"listener mqtt: 127.0.0.1:{gateway.mqtt_port} cannot be used: Address already in use" in done.stdout
+    assert "End the other program, or name another port" in done.stdout
 
 
 def test_an_unknown_key_is_refused_with_the_nearest(gateway: RunningGateway, tmp_path: Path) -> None:
