@@ -11,6 +11,7 @@ use mohhos_mqtt::{Properties, QoS};
 
 use crate::shared::{Control, Shared};
 use crate::topics::message::{Message, SessionId};
+use crate::topics::share::offset_of;
 
 /// Gives a metric's name its code, durable when it returns. `None`: the disk does not take it.
 pub type AssignCode = Box<dyn FnMut(&str) -> Option<u32> + Send>;
@@ -90,6 +91,7 @@ fn code(metrics: &Names, assign: &mut AssignCode, name: &str) -> Option<u32> {
 
 fn fetch(shared: &Shared, offset: u64, bytes: &mut Vec<u8>) -> Option<Message> {
     bytes.clear();
+    let offset = offset_of(offset);
     shared.log.read_at(offset, bytes).ok()?;
     let view = RecordView::parse(bytes, offset).ok()?;
     Some(message(&view, shared.clock.wall_us(), shared.clock.mono_us()))

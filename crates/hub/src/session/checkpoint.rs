@@ -1,7 +1,7 @@
 //! The checkpoint: sessions and retained messages as of one position of the log, so that a start need not read all of
 //! it.
 //!
-//! Content of the file, version 1, integers little endian; `bytes` is a u32 length and as many bytes:
+//! Content of the file, version 2, integers little endian; `bytes` is a u32 length and as many bytes:
 //!
 //! | part | fields |
 //! | --- | --- |
@@ -11,7 +11,11 @@
 //!
 //! A session: principal bytes, client bytes, expiry u32, number of subscriptions u32 and of each options (as in a
 //! session record) and filter bytes, number of queued messages u32 and of each offset u64, QoS u8, retain u8, number
-//! of identifiers u16 and these u32, then the protocol's state as bytes.
+//! of identifiers u16 and these u32, then u8: 0, or 1 if it came by a shared subscription, followed by its filter as
+//! bytes, the publisher's QoS u8 and RETAIN flag u8; then the protocol's state as bytes. In version 1 there were no
+//! shared subscriptions, and that u8 is missing.
+//! A session whose expiry is 0 is not kept itself: it is there for the messages of shared subscriptions that it has not
+//! acknowledged.
 //! A retained message: topic, properties, payload, principal as bytes; QoS u8; offset u64; arrival i64.
 //!
 //! Invariants: sessions of a shard contain exactly what the records of shard `s` below its offset for `s` made of them.
@@ -24,13 +28,15 @@ use mohhos_mqtt::QoS;
 use mohhos_mqtt::session::SessionState;
 use parking_lot::{Condvar, Mutex};
 
-use super::queue::Queued;
+use super::queue::{Queued, Turn};
 use super::record::{put_options, take_options};
 use super::{SessionKey, Subscription};
 use crate::topics::message::{Message, SessionId};
 
 /// The version of the content.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+/// The oldest version that is read.
+pub const OLDEST: u32 = 1;
 /// The file's name.
 pub const FILE: &str = "sessions";
 
@@ -137,6 +143,12 @@ pub fn put_session<'a>(
         for id in &queued.ids {
             out.extend_from_slice(&id.to_le_bytes());
         }
+        out.push(u8::from(queued.share.is_some()));
+        if let Some(turn) = &queued.share {
+            put_bytes(turn.filter.as_bytes(), out);
+            out.push(turn.qos as u8);
+            out.push(u8::from(turn.retain));
+        }
     }
     let mut exported = Vec::new();
     // The file gets its name only when all of it is committed.
@@ -168,9 +180,9 @@ pub fn encode(parts: &[Part], retained: &[Arc<Message>]) -> Vec<u8> {
     out
 }
 
-/// Reads the content of a file; `None` if it is not one.
-pub fn decode(bytes: &[u8]) -> Option<Content> {
-    let mut take = Take(bytes);
+/// Reads the content of a file of a version; `None` if it is not one.
+pub fn decode(version: u32, bytes: &[u8]) -> Option<Content> {
+    let mut take = Take { bytes, version };
     let mut content = Content::default();
     let shards = take.u16()?;
     for _ in 0..shards {
@@ -184,15 +196,18 @@ pub fn decode(bytes: &[u8]) -> Option<Content> {
     for _ in 0..take.u32()? {
         content.retained.push(take.message()?);
     }
-    take.0.is_empty().then_some(content)
+    take.bytes.is_empty().then_some(content)
 }
 
-struct Take<'a>(&'a [u8]);
+struct Take<'a> {
+    bytes: &'a [u8],
+    version: u32,
+}
 
 impl<'a> Take<'a> {
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
+        let (head, rest) = self.bytes.split_first_chunk::<N>()?;
+        self.bytes = rest;
         Some(*head)
     }
 
@@ -214,8 +229,8 @@ impl<'a> Take<'a> {
 
     fn bytes(&mut self) -> Option<&'a [u8]> {
         let length = self.u32()? as usize;
-        let (head, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
+        let (head, rest) = self.bytes.split_at_checked(length)?;
+        self.bytes = rest;
         Some(head)
     }
 
@@ -227,8 +242,8 @@ impl<'a> Take<'a> {
         let key = SessionKey { principal: self.text()?.into(), client: self.text()?.into() };
         let mut kept = Kept { expiry_s: self.u32()?, ..Kept::default() };
         for _ in 0..self.u32()? {
-            let (options, rest) = take_options(self.0)?;
-            self.0 = rest;
+            let (options, rest) = take_options(self.bytes)?;
+            self.bytes = rest;
             kept.subscriptions.push(Subscription { filter: self.text()?.into(), options });
         }
         for _ in 0..self.u32()? {
@@ -237,10 +252,21 @@ impl<'a> Take<'a> {
             let retain = self.u8()? == 1;
             let count = self.u16()?;
             let ids = (0..count).map(|_| self.u32()).collect::<Option<Box<[u32]>>>()?;
-            kept.queue.push(Queued { offset, qos, retain, ids, body: None, reserved: 0 });
+            let share = self.turn()?;
+            kept.queue.push(Queued { offset, qos, retain, ids, body: None, reserved: 0, share });
         }
         kept.state = SessionState::import(self.bytes()?).ok()?;
         Some((key, kept))
+    }
+
+    /// `Some(None)`: it did not come by a shared subscription.
+    #[expect(clippy::option_option, reason = "what is read may be absent, and reading may fail")]
+    fn turn(&mut self) -> Option<Option<Box<Turn>>> {
+        if self.version < 2 || self.u8()? == 0 {
+            return Some(None);
+        }
+        let (filter, qos) = (self.text()?.into(), QoS::from_u8(self.u8()?)?);
+        Some(Some(Box::new(Turn { filter, qos, retain: self.u8()? == 1 })))
     }
 
     fn message(&mut self) -> Option<Message> {
@@ -272,8 +298,10 @@ mod tests {
             ids: [9].into(),
             body: None,
             reserved: 0,
+            share: None,
         };
-        let queue = [queued(100), queued(300)];
+        let turn = Turn { filter: "$share/g/devices/#".into(), qos: QoS::ExactlyOnce, retain: true };
+        let queue = [queued(100), Queued { share: Some(Box::new(turn)), ..queued(300) }];
         let mut state = SessionState::default();
         state.replay_reserved(100, QoS::ExactlyOnce, 7);
         let mut part = Part { contained: vec![400, 500], oldest: Some(100), sessions: 1, bytes: Vec::new() };
@@ -286,7 +314,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let content = decode(&encoded()).unwrap();
+        let content = decode(VERSION, &encoded()).unwrap();
         let (contained, sessions) = &content.shards[0];
         assert_eq!(
             (contained.as_slice(), content.shards[1].0.as_slice()),
@@ -296,6 +324,9 @@ mod tests {
         assert_eq!((&*key.principal, &*key.client, kept.expiry_s), ("pump", "c1", 3600));
         assert_eq!((&*kept.subscriptions[0].filter, kept.subscriptions[0].options.id), ("devices/pump/#", 9));
         assert_eq!(kept.queue.iter().map(|q| q.offset).collect::<Vec<_>>(), [100, 300]);
+        let turn = kept.queue[1].share.as_deref().unwrap();
+        assert_eq!((&*turn.filter, turn.qos, turn.retain), ("$share/g/devices/#", QoS::ExactlyOnce, true));
+        assert!(kept.queue[0].share.is_none());
         assert_eq!(kept.state.deliveries().collect::<Vec<_>>(), [100]);
         let retained = &content.retained[0];
         assert_eq!((retained.topic(), retained.payload(), retained.offset), ("t", &b"body"[..], 77));
@@ -306,10 +337,11 @@ mod tests {
         #[test]
         fn a_file_that_was_cut_or_changed_is_refused_or_read_but_never_more(cut in 0usize..200, at in 0usize..200) {
             let mut bytes = encoded();
-            prop_assert!(decode(&bytes[..cut.min(bytes.len() - 1)]).is_none());
+            prop_assert!(decode(VERSION, &bytes[..cut.min(bytes.len() - 1)]).is_none());
             let at = at % bytes.len();
             bytes[at] ^= 0xff;
-            let _ = decode(&bytes);
+            let _ = decode(VERSION, &bytes);
+            let _ = decode(OLDEST, &bytes);
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::auth::principals::Principal;
 use crate::devices::Device;
 use crate::policy::Meter;
 use crate::topics::message::SessionId;
+use crate::topics::share::Member;
 use crate::topics::trie::Options;
 
 pub mod checkpoint;
@@ -71,6 +72,8 @@ pub struct Session {
     pub turn: u32,
     /// What it subscribes to.
     pub subscriptions: Vec<Subscription>,
+    /// Its places in groups that share a subscription.
+    pub memberships: Box<[Arc<Member>]>,
     /// What waits to be delivered.
     pub queue: Queue,
     /// What is in flight, while it is not connected.
@@ -106,6 +109,7 @@ impl Session {
             expiry_s: 0,
             turn: 0,
             subscriptions: Vec::new(),
+            memberships: Box::default(),
             queue: Queue::default(),
             state: None,
             missed: None,

@@ -8,14 +8,19 @@ use mohhos_mqtt::QoS;
 
 use crate::topics::message::Message;
 use crate::topics::route::Target;
+use crate::topics::share::offset_of;
 
 /// A delivery id with this bit is a retained message that was sent because of a subscription, not an offset.
 pub const RETAINED: u64 = 1 << 63;
 
+/// So far behind a message that waits for the log, one that need not is looked for.
+const LOOK_BEHIND: usize = 64;
+
 /// A message of QoS 1 or 2 that waits. The body of one that is not in memory is in the log.
 #[derive(Debug, Clone)]
 pub struct Queued {
-    /// Where it is in the log; also the delivery's id.
+    /// Where it is in the log, and by which shared subscription it came (`topics::share::delivery_id`); also the
+    /// delivery's id.
     pub offset: u64,
     /// The QoS to deliver with.
     pub qos: QoS,
@@ -27,6 +32,19 @@ pub struct Queued {
     pub body: Option<Arc<Message>>,
     /// The batch of records after whose commit it may be sent (a packet id was logged); 0 if there is none.
     pub reserved: u64,
+    /// From where it has the message, if that is a shared subscription: another member may get it instead.
+    pub share: Option<Box<Turn>>,
+}
+
+/// A message that a session got because it was its turn in a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// The filter of the shared subscription.
+    pub filter: Arc<str>,
+    /// The publisher's QoS.
+    pub qos: QoS,
+    /// The publisher's RETAIN flag.
+    pub retain: bool,
 }
 
 /// A message without an offset of its own: QoS 0, or retained.
@@ -75,9 +93,14 @@ struct Extra {
 }
 
 impl Queue {
+    /// Can one more message of QoS 1 or 2 wait?
+    pub fn has_room(&self, max: usize) -> bool {
+        self.logged.len() - self.sent < max
+    }
+
     /// Adds a message of QoS 1 or 2, unless `max` wait already.
     pub fn push(&mut self, queued: Queued, max: usize) -> bool {
-        let fits = self.logged.len() - self.sent < max;
+        let fits = self.has_room(max);
         if fits {
             self.logged.push_back(queued);
         }
@@ -133,6 +156,38 @@ impl Queue {
         true
     }
 
+    /// Takes out what another member of the group can get: all that was not sent and, if the client is gone, what it
+    /// has not acknowledged of QoS 1. What it may have of QoS 2 is for it alone (4.8.2). `filter`: of this group only.
+    pub fn take_shared(&mut self, filter: Option<&str>, gone: bool) -> Vec<Queued> {
+        let mut taken = Vec::new();
+        let mut at = 0;
+        while let Some(queued) = self.logged.get(at) {
+            let sent = at < self.sent;
+            let is_free =
+                if sent { gone && queued.qos != QoS::ExactlyOnce } else { queued.reserved == 0 || gone };
+            let of_group = |turn: &Turn| filter.is_none_or(|filter| *turn.filter == *filter);
+            if is_free && queued.share.as_deref().is_some_and(of_group) {
+                self.sent -= usize::from(sent);
+                taken.extend(self.logged.remove(at));
+            } else {
+                at += 1;
+            }
+        }
+        taken
+    }
+
+    /// Is there a message of a shared subscription?
+    pub fn has_shared(&self) -> bool {
+        self.logged.iter().any(|queued| queued.share.is_some())
+    }
+
+    /// The first message behind [`Queue::next`] that is of QoS 1: those of QoS 2 before it wait for the log, and order
+    /// is kept among messages of one QoS (4.6).
+    pub fn first_behind(&self) -> Option<u64> {
+        let waiting = self.logged.iter().skip(self.sent).take(LOOK_BEHIND);
+        waiting.filter(|queued| queued.qos == QoS::AtLeastOnce).map(|queued| queued.offset).next()
+    }
+
     /// All messages of QoS 1 and 2, in order.
     pub fn logged(&self) -> impl ExactSizeIterator<Item = &Queued> {
         self.logged.iter()
@@ -140,7 +195,7 @@ impl Queue {
 
     /// The oldest offset that is needed.
     pub fn oldest(&self) -> Option<u64> {
-        self.logged.iter().map(|queued| queued.offset).min()
+        self.logged.iter().map(|queued| offset_of(queued.offset)).min()
     }
 
     /// Is there a message of QoS 1 or 2 that is to be sent?
@@ -275,7 +330,45 @@ mod tests {
     }
 
     fn queued(offset: u64) -> Queued {
-        Queued { offset, qos: QoS::AtLeastOnce, retain: false, ids: Box::default(), body: None, reserved: 0 }
+        let (qos, ids) = (QoS::AtLeastOnce, Box::default());
+        Queued { offset, qos, retain: false, ids, body: None, reserved: 0, share: None }
+    }
+
+    #[test]
+    fn a_group_gets_back_what_was_not_sent_and_what_a_lost_client_has_not_acknowledged() {
+        let turn = |filter: &str| {
+            Some(Box::new(Turn { filter: filter.into(), qos: QoS::ExactlyOnce, retain: false }))
+        };
+        let shared = |offset, qos, filter| Queued { qos, share: turn(filter), ..queued(offset) };
+        let mut queue = Queue::default();
+        for one in [
+            shared(1, QoS::AtLeastOnce, "$share/g/a"),
+            shared(2, QoS::ExactlyOnce, "$share/g/a"),
+            queued(3),
+            shared(4, QoS::ExactlyOnce, "$share/g/a"),
+            shared(5, QoS::AtLeastOnce, "$share/h/a"),
+        ] {
+            assert!(queue.push(one, 10));
+        }
+        queue.mark_sent();
+        queue.mark_sent();
+        let offsets = |taken: Vec<Queued>| taken.iter().map(|q| q.offset).collect::<Vec<_>>();
+        assert_eq!(offsets(queue.take_shared(Some("$share/h/a"), false)), [5]);
+        assert_eq!(offsets(queue.take_shared(None, false)), [4]);
+        assert_eq!(offsets(queue.take_shared(None, true)), [1]);
+        assert_eq!(queue.logged().map(|q| q.offset).collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(queue.next().unwrap().offset, 3);
+    }
+
+    #[test]
+    fn a_message_of_qos_1_is_found_behind_those_of_qos_2() {
+        let mut queue = Queue::default();
+        for (offset, qos) in [(1, QoS::ExactlyOnce), (2, QoS::ExactlyOnce), (3, QoS::AtLeastOnce)] {
+            queue.push(Queued { qos, ..queued(offset) }, 10);
+        }
+        assert_eq!(queue.first_behind(), Some(3));
+        queue.mark_resent(3);
+        assert_eq!((queue.first_behind(), queue.next().unwrap().offset), (None, 1));
     }
 
     #[test]

@@ -13,6 +13,11 @@
 //! | 6 settled | offset u64 |
 //! | 7 released | packet id u16 |
 //! | 8 ended | |
+//! | 9 took turn | how many bytes before this record the message's is u32, its QoS u8, its RETAIN flag u8, filter of the shared subscription to the end |
+//! | 10 took over | the message's offset u64, its QoS u8, its RETAIN flag u8, filter of the shared subscription to the end |
+//!
+//! In 4, 5 and 6, the offset of a message that came by a shared subscription has a number that stands for the filter in
+//! its upper byte (`topics::share::delivery_id`).
 //!
 //! Options: QoS u8, flags u8 (1 no local, 2 retain as published), identifier u32. Unknown versions and operations are
 //! skipped by a reader, for they were written by a later program that was refused before.
@@ -71,6 +76,28 @@ pub enum Change<'a> {
     },
     /// The session has ended.
     Ended,
+    /// It is the session's turn to get a message that was published in the same batch of records.
+    TookTurn {
+        /// So many bytes before this record the message's begins.
+        back: u32,
+        /// The publisher's QoS.
+        qos: QoS,
+        /// The publisher's RETAIN flag.
+        retain: bool,
+        /// The filter of the shared subscription.
+        filter: &'a str,
+    },
+    /// The session gets a message that another member of the group did not take.
+    TookOver {
+        /// The message's offset.
+        offset: u64,
+        /// The publisher's QoS.
+        qos: QoS,
+        /// The publisher's RETAIN flag.
+        retain: bool,
+        /// The filter of the shared subscription.
+        filter: &'a str,
+    },
 }
 
 /// Appends an options field.
@@ -90,6 +117,12 @@ pub(super) fn take_options(bytes: &[u8]) -> Option<(Options, &[u8])> {
         id: u32::from_le_bytes([a, b, c, d]),
     };
     Some((options, rest))
+}
+
+/// Reads QoS, RETAIN flag and filter.
+fn take_turn(bytes: &[u8]) -> Option<(QoS, bool, &str)> {
+    let (&[qos, retain], filter) = bytes.split_first_chunk::<2>()?;
+    Some((QoS::from_u8(qos)?, retain == 1, std::str::from_utf8(filter).ok()?))
 }
 
 impl<'a> Change<'a> {
@@ -131,6 +164,18 @@ impl<'a> Change<'a> {
                 out.extend_from_slice(&packet_id.to_le_bytes());
             }
             Change::Ended => out.push(8),
+            Change::TookTurn { back, qos, retain, filter } => {
+                out.push(9);
+                out.extend_from_slice(&back.to_le_bytes());
+                out.extend_from_slice(&[qos as u8, u8::from(retain)]);
+                out.extend_from_slice(filter.as_bytes());
+            }
+            Change::TookOver { offset, qos, retain, filter } => {
+                out.push(10);
+                out.extend_from_slice(&offset.to_le_bytes());
+                out.extend_from_slice(&[qos as u8, u8::from(retain)]);
+                out.extend_from_slice(filter.as_bytes());
+            }
         }
     }
 
@@ -163,6 +208,16 @@ impl<'a> Change<'a> {
             6 => Change::Settled { offset: u64::from_le_bytes(body.try_into().ok()?) },
             7 => Change::Released { packet_id: u16::from_le_bytes(body.try_into().ok()?) },
             8 if body.is_empty() => Change::Ended,
+            9 => {
+                let (back, rest) = body.split_first_chunk::<4>()?;
+                let (qos, retain, filter) = take_turn(rest)?;
+                Change::TookTurn { back: u32::from_le_bytes(*back), qos, retain, filter }
+            }
+            10 => {
+                let (offset, rest) = body.split_first_chunk::<8>()?;
+                let (qos, retain, filter) = take_turn(rest)?;
+                Change::TookOver { offset: u64::from_le_bytes(*offset), qos, retain, filter }
+            }
             _ => return None,
         })
     }
@@ -188,6 +243,13 @@ mod tests {
             Change::Settled { offset: 4 },
             Change::Released { packet_id: 5 },
             Change::Ended,
+            Change::TookTurn { back: 96, qos: QoS::AtLeastOnce, retain: true, filter: "$share/g/a" },
+            Change::TookOver {
+                offset: 1 << 40,
+                qos: QoS::ExactlyOnce,
+                retain: false,
+                filter: "$share/g/a/#",
+            },
         ] {
             change.encode(&mut bytes);
             assert_eq!(Change::decode(&bytes), Some(change));
@@ -196,7 +258,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn foreign_bytes_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..40), op in 0u8..10) {
+        fn foreign_bytes_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..40), op in 0u8..12) {
             let _ = Change::decode(&bytes);
             let _ = Change::decode(&[&[VERSION, op], &bytes[..]].concat());
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use mohhos_log::{Fs, Kind, Log, ReadError, RecordView};
 use mohhos_mqtt::QoS;
 
-use super::checkpoint::{self, Content, FILE, Kept, KeptShard, VERSION};
-use super::queue::{Queue, Queued};
+use super::checkpoint::{self, Content, FILE, Kept, KeptShard, OLDEST, VERSION};
+use super::queue::{Queue, Queued, Turn};
 use super::record::Change;
 use super::{ByKey, Session, SessionKey, Subscription};
 use crate::auth::principals::{Credential, Principal, PrincipalKind};
@@ -17,7 +17,8 @@ use crate::error::HubError;
 use crate::topics::message::{Message, SessionId};
 use crate::topics::retained::Retained;
 use crate::topics::route::Target;
-use crate::topics::trie::Subscriptions;
+use crate::topics::share::{delivery_id, is_shared};
+use crate::topics::trie::{Options, Subscriptions};
 
 /// What was recovered.
 pub struct Recovered {
@@ -36,6 +37,9 @@ struct Replayed {
     /// Tells it from an ended one in the same place.
     alive: bool,
 }
+
+/// The home of a session that was first heard of when it was its turn: which shard it was is not known.
+const NO_HOME: usize = usize::MAX;
 
 struct Replay {
     /// Per home shard: what is contained of each shard's records.
@@ -93,13 +97,13 @@ fn read(fs: &dyn Fs) -> Result<Content, HubError> {
     };
     match mohhos_log::read_atomic(fs, FILE) {
         Ok(None) => Ok(Content::default()),
-        Ok(Some((VERSION, bytes))) => {
-            checkpoint::decode(&bytes).ok_or_else(|| damaged("its content makes no sense".into()))
+        Ok(Some((version @ OLDEST..=VERSION, bytes))) => {
+            checkpoint::decode(version, &bytes).ok_or_else(|| damaged("its content makes no sense".into()))
         }
         Ok(Some((version, _))) => Err(HubError::Checkpoint {
             path: FILE.into(),
             action: "read",
-            reason: format!("it has version {version}, this program reads version {VERSION}"),
+            reason: format!("it has version {version}, this program reads versions {OLDEST} to {VERSION}"),
             next: "Start the newer program that wrote it, or restore a backup made by this one",
         }),
         Err(error) => Err(damaged(error.to_string())),
@@ -116,7 +120,7 @@ fn with_expiry(mut message: Message, wall_us: i64, mono_us: u64) -> Message {
 
 /// Nobody is connected after a start, whatever the last statuses say.
 fn mark_offline(retained: &Retained, wall_us: i64) {
-    for online in retained.matching("devices/+/status") {
+    for online in retained.matching("devices/+/status", 0) {
         let state: Option<serde_json::Value> = serde_json::from_slice(online.payload()).ok();
         if state.is_none_or(|state| state["state"] != "online") {
             continue;
@@ -154,12 +158,19 @@ impl Replay {
             for (key, kept) in sessions {
                 let index = replay.add(key, home);
                 for subscription in &kept.subscriptions {
-                    replay.subscriptions.subscribe(&subscription.filter, id(index), subscription.options);
+                    replay.subscribe(index, &subscription.filter, subscription.options);
                 }
                 replay.sessions[index].kept = kept;
             }
         }
         replay
+    }
+
+    /// Messages of shared subscriptions have records that say whose they are.
+    fn subscribe(&self, index: usize, filter: &str, options: Options) {
+        if !is_shared(filter) {
+            self.subscriptions.subscribe(filter, id(index), options);
+        }
     }
 
     fn add(&mut self, key: SessionKey, home: usize) -> usize {
@@ -178,13 +189,65 @@ impl Replay {
     fn record(&mut self, view: &RecordView<'_>) {
         match view.kind() {
             Kind::MESSAGE => self.message(view),
-            Kind::SESSION if !self.is_contained(usize::from(view.shard()), view) => {
-                if let Some(change) = Change::decode(view.payload()) {
-                    let key = SessionKey { principal: view.principal().into(), client: view.client().into() };
-                    self.change(key, usize::from(view.shard()), &change);
+            Kind::SESSION => {
+                let Some(change) = Change::decode(view.payload()) else { return };
+                let key = SessionKey { principal: view.principal().into(), client: view.client().into() };
+                match change {
+                    Change::TookTurn { back, qos, retain, filter } => {
+                        let turn = Turn { filter: filter.into(), qos, retain };
+                        self.turn(key, view.offset().saturating_sub(u64::from(back)), turn, view);
+                    }
+                    Change::TookOver { offset, qos, retain, filter } => {
+                        self.turn(key, offset, Turn { filter: filter.into(), qos, retain }, view);
+                    }
+                    _ => {
+                        let home = usize::from(view.shard());
+                        if !self.is_contained(home, view) || self.is_passing(&key) {
+                            self.change(key, home, &change);
+                        }
+                    }
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Is the session here only for the messages of shared subscriptions that it has not acknowledged?
+    fn is_passing(&self, key: &SessionKey) -> bool {
+        self.by_key.get(key).is_some_and(|&index| self.sessions[index].kept.expiry_s == 0)
+    }
+
+    /// It was the session's turn to get a message. One that the log does not know otherwise ended with its connection
+    /// or will have; others of the group get then what it has not acknowledged.
+    fn turn(&mut self, key: SessionKey, offset: u64, turn: Turn, view: &RecordView<'_>) {
+        let known = self.by_key.get(&key).copied();
+        if known.is_some_and(|index| self.is_contained(self.sessions[index].home, view)) {
+            return;
+        }
+        let index = known.unwrap_or_else(|| self.add(key, NO_HOME));
+        take_turn(&mut self.sessions[index].kept, offset, turn);
+    }
+
+    /// Gives the members of groups what those who are gone have not acknowledged.
+    fn hand_over(&mut self) {
+        let mut left = Vec::new();
+        for session in self.sessions.iter_mut().filter(|session| session.alive && session.kept.expiry_s == 0)
+        {
+            session.alive = false;
+            left.append(&mut session.kept.queue);
+        }
+        for (at, queued) in left.into_iter().enumerate() {
+            let Some(turn) = queued.share else { continue };
+            let is_member = |session: &&mut Replayed| {
+                let mut subscriptions = session.kept.subscriptions.iter();
+                session.alive
+                    && subscriptions.any(|s| *s.filter == *turn.filter && s.options.qos != QoS::AtMostOnce)
+            };
+            let mut members: Vec<&mut Replayed> = self.sessions.iter_mut().filter(is_member).collect();
+            let count = members.len();
+            if let Some(member) = members.get_mut(at % count.max(1)) {
+                take_turn(&mut member.kept, queued.offset, *turn);
+            }
         }
     }
 
@@ -223,6 +286,7 @@ impl Replay {
                 ids: target.ids.clone(),
                 body: None,
                 reserved: 0,
+                share: None,
             });
         }
     }
@@ -238,18 +302,19 @@ impl Replay {
                 _ => self.add(key, home),
             };
             self.sessions[index].kept.expiry_s = expiry_s;
+            self.sessions[index].home = home;
             return;
         }
         let Some(index) = known else { return };
         let kept = &mut self.sessions[index].kept;
         match *change {
-            Change::Opened { .. } => {}
+            Change::Opened { .. } | Change::TookTurn { .. } | Change::TookOver { .. } => {}
             Change::Subscribed { options, filter } => {
                 match kept.subscriptions.iter_mut().find(|s| *s.filter == *filter) {
                     Some(subscription) => subscription.options = options,
                     None => kept.subscriptions.push(Subscription { filter: filter.into(), options }),
                 }
-                self.subscriptions.subscribe(filter, id(index), options);
+                self.subscribe(index, filter, options);
             }
             Change::Unsubscribed { filter } => {
                 kept.subscriptions.retain(|s| *s.filter != *filter);
@@ -277,7 +342,8 @@ impl Replay {
         }
     }
 
-    fn finish(self, start: u64) -> Recovered {
+    fn finish(mut self, start: u64) -> Recovered {
+        self.hand_over();
         let alive = self.sessions.into_iter().filter(|session| session.alive);
         let sessions: Vec<Session> = alive.map(|replayed| restored(replayed, self.max_queued)).collect();
         let oldest = sessions.iter().filter_map(|session| session.queue.oldest()).min();
@@ -288,6 +354,26 @@ impl Replay {
 /// Names a session while the log is replayed.
 fn id(index: usize) -> SessionId {
     SessionId { shard: 0, slot: index as u32, generation: 0 }
+}
+
+/// Queues a message that came by a shared subscription, unless it is there.
+fn take_turn(kept: &mut Kept, offset: u64, turn: Turn) {
+    let id = delivery_id(offset, &turn.filter);
+    if kept.queue.iter().any(|queued| queued.offset == id) {
+        return;
+    }
+    let options = kept.subscriptions.iter().find(|s| *s.filter == *turn.filter).map(|s| s.options);
+    let options = options.unwrap_or(Options { qos: turn.qos, ..Options::default() });
+    let ids: Box<[u32]> = if options.id == 0 { Box::default() } else { [options.id].into() };
+    kept.queue.push(Queued {
+        offset: id,
+        qos: turn.qos.min(options.qos),
+        retain: turn.retain && options.retain_as_published,
+        ids,
+        body: None,
+        reserved: 0,
+        share: Some(Box::new(turn)),
+    });
 }
 
 fn restored(replayed: Replayed, max_queued: usize) -> Session {

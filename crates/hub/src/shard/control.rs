@@ -12,6 +12,7 @@ use super::intake::{Incoming, Origin};
 use super::links::Cross;
 use crate::publication::{Publication, properties};
 use crate::session::checkpoint::{Part, Round, put_session};
+use crate::session::queue::Queued;
 use crate::shared::{Control, Reply};
 use crate::topics::message::SessionId;
 
@@ -52,6 +53,18 @@ impl Shard {
                         }
                         self.deliver(&message, &route);
                     }
+                    Cross::Turn(message, (member, back)) => {
+                        if message.offset != 0 {
+                            self.received[usize::from(from)] = message.offset + u64::from(back) + 1;
+                        }
+                        self.deliver_turn(&message, &member);
+                    }
+                    Cross::Handover(handover) => {
+                        let known = &mut self.received[usize::from(from)];
+                        *known = (*known).max(handover.end);
+                        self.take_turn(*handover, None);
+                    }
+                    Cross::Release(member) => self.release(&member),
                     Cross::Transfer(transfer) => self.links.expect(from, transfer),
                     Cross::Status(principal) => self.statuses.push(principal),
                     Cross::Mark(round, end) => self.marked(from, &round, end),
@@ -170,7 +183,8 @@ impl Shard {
 
     /// Between rounds: marks what was sent so far, and contributes when the marks of all others have come.
     pub(super) fn contribute(&mut self) {
-        if self.checkpoints.is_empty() || !self.intake.staged.is_empty() || self.intake.journal.bytes() > 0 {
+        let waits = !self.intake.staged.is_empty() || !self.intake.handovers.is_empty();
+        if self.checkpoints.is_empty() || waits || self.intake.journal.bytes() > 0 {
             return;
         }
         // Whatever this shard appends from now on is at or beyond the end of the log.
@@ -196,6 +210,14 @@ impl Shard {
     fn part(&self) -> Part {
         let mut part = Part { contained: self.received.clone(), ..Part::default() };
         let nothing = SessionState::default();
+        for (_, session) in self.sessions.iter().filter(|(_, s)| !s.persistent && s.queue.has_shared()) {
+            // It is not kept, but others of its groups get what it has not acknowledged.
+            let shared: Vec<&Queued> =
+                session.queue.logged().filter(|queued| queued.share.is_some()).collect();
+            put_session(&session.key, 0, &[], shared.into_iter(), &nothing, &mut part.bytes);
+            part.sessions += 1;
+            part.oldest = part.oldest.into_iter().chain(session.queue.oldest()).min();
+        }
         for (_, session) in self.sessions.iter().filter(|(_, session)| session.persistent) {
             let connection = session.connection.and_then(|slot| self.connections.get(slot as usize));
             let state = match connection {

@@ -16,6 +16,7 @@ use crate::session::queue::{Loose, Queued, RETAINED};
 use crate::session::record::Change;
 use crate::topics::message::{Message, SessionId};
 use crate::topics::route::{Route, Target};
+use crate::topics::share::offset_of;
 
 /// Whether a pump goes on.
 #[derive(PartialEq, Eq)]
@@ -53,6 +54,7 @@ impl Shard {
                 ids: target.ids.clone(),
                 body: connection.as_ref().map(|_| message.clone()),
                 reserved: 0,
+                share: None,
             };
             if session.queue.push(queued, limits.max_queued) {
                 if connection.is_some() {
@@ -65,9 +67,18 @@ impl Shard {
             }
             return;
         }
+        if connection.is_some() {
+            self.deliver_loose(target.session, Loose::new(message, target));
+        }
+    }
+
+    /// Delivers a message of QoS 0 to a session of this shard, if its client is there.
+    pub(super) fn deliver_loose(&mut self, id: SessionId, loose: Loose) {
+        let Some(session) = self.sessions.by_id(id) else { return };
+        let limits = &self.intake.shared.config.limits;
+        let connection = session.connection.and_then(|slot| self.connections.get_mut(slot as usize));
         let Some(connection) = connection else { return };
         let busy = connection.io.pending() > MAX_OUTPUT || session.queue.has_loose();
-        let loose = Loose::new(message, target);
         if busy {
             let dropped = session.queue.push_slow(loose, limits.max_backlog_bytes);
             if dropped > 0 {
@@ -129,10 +140,9 @@ impl Shard {
                     let mut plain = Plain::new(&mut connection.io.out);
                     connection.protocol.forget(offset, &mut plain);
                 }
+                let by_turn = session.queue.by_offset(offset).is_some_and(|queued| queued.share.is_some());
                 session.queue.settle(offset);
-                if session.persistent {
-                    self.intake.journal.change(&session.key, &Change::Settled { offset });
-                }
+                settled(session, &mut self.intake, offset, by_turn);
             }
         }
         Self::wants_pump(session, &mut self.pumps);
@@ -237,7 +247,7 @@ fn next_retained(connection: &mut Connection, session: &mut Session, intake: &In
 fn resend(connection: &mut Connection, session: &mut Session, intake: &mut Intake, id: u64) -> Step {
     let mut queue = std::mem::take(&mut session.queue);
     let mut step = Step::On;
-    let mut ended = false;
+    let mut ended = None;
     let mut give_up = false;
     if id & RETAINED != 0 {
         match queue.retained_in_flight(id) {
@@ -251,7 +261,7 @@ fn resend(connection: &mut Connection, session: &mut Session, intake: &mut Intak
         match queued.body.take() {
             Some(body) => match send(connection, session, intake, &Outgoing::queued(queued, &body)) {
                 Delivered::Sent => queue.mark_resent(id),
-                Delivered::TooLarge | Delivered::Expired => ended = true,
+                Delivered::TooLarge | Delivered::Expired => ended = Some(queued.share.is_some()),
                 Delivered::Wait | Delivered::Closed => {
                     queued.body = Some(body);
                     step = Step::Wait;
@@ -271,17 +281,17 @@ fn resend(connection: &mut Connection, session: &mut Session, intake: &mut Intak
             step = Step::Wait;
         }
     }
-    if ended {
+    if ended.is_some() {
         queue.settle(id);
     }
     session.queue = queue;
-    if ended {
-        settled(session, intake, id);
+    if let Some(by_turn) = ended {
+        settled(session, intake, id, by_turn);
     }
     step
 }
 
-/// Sends the next message of QoS 1 or 2.
+/// Sends the next message of QoS 1 or 2. One of QoS 1 need not wait for the log as those of QoS 2 before it may have to.
 fn next_logged(
     connection: &mut Connection,
     session: &mut Session,
@@ -289,10 +299,19 @@ fn next_logged(
     after_commit: &mut Vec<u32>,
 ) -> Step {
     let mut queue = std::mem::take(&mut session.queue);
-    let step = match queue.next() {
+    let mut step = match queue.next() {
         Some(queued) => next_queued(queued, connection, session, intake, after_commit),
         None => Step::Wait,
     };
+    if step == Step::Wait
+        && session.awaits_commit
+        && let Some(offset) = queue.first_behind()
+        && let Some(queued) = queue.by_offset(offset)
+        && next_queued(queued, connection, session, intake, after_commit) == Step::Sent
+    {
+        queue.mark_resent(offset);
+        step = Step::On;
+    }
     let step = match step {
         Step::Sent => {
             queue.mark_sent();
@@ -300,7 +319,7 @@ fn next_logged(
         }
         Step::GivenUp => {
             if let Some(queued) = queue.give_up() {
-                settled(session, intake, queued.offset);
+                settled(session, intake, queued.offset, queued.share.is_some());
             }
             Step::On
         }
@@ -317,7 +336,7 @@ fn next_queued(
     intake: &mut Intake,
     after_commit: &mut Vec<u32>,
 ) -> Step {
-    let uncommitted = queued.offset >= intake.shared.log.committed();
+    let uncommitted = offset_of(queued.offset) >= intake.shared.log.committed();
     if queued.qos == QoS::ExactlyOnce && !may_send(queued, connection, session, intake) {
         wait_for_commit(session, after_commit);
         return Step::Wait;
@@ -350,7 +369,7 @@ fn may_send(
     session: &Session,
     intake: &mut Intake,
 ) -> bool {
-    if queued.offset >= intake.shared.log.committed() {
+    if offset_of(queued.offset) >= intake.shared.log.committed() {
         return false;
     }
     if session.persistent && queued.reserved == 0 {
@@ -367,8 +386,10 @@ fn wait_for_commit(session: &mut Session, after_commit: &mut Vec<u32>) {
     }
 }
 
-fn settled(session: &Session, intake: &mut Intake, offset: u64) {
-    if session.persistent {
+/// Logs the end of a delivery. Of a message that came by a shared subscription the log knows whose it is, even if it knows
+/// no session.
+fn settled(session: &Session, intake: &mut Intake, offset: u64, by_turn: bool) {
+    if session.persistent || by_turn {
         intake.journal.change(&session.key, &Change::Settled { offset });
     }
 }
@@ -379,7 +400,7 @@ fn fetch(session: &mut Session, intake: &Intake, offset: u64) {
     }
 }
 
-fn count_dropped(session: &Session, count: u64) {
+pub(super) fn count_dropped(session: &Session, count: u64) {
     if let Some(device) = &session.device {
         device.stats.dropped.fetch_add(count, Relaxed);
     }

@@ -16,6 +16,7 @@ use crate::session::record::Change;
 use crate::session::store::Store;
 use crate::session::{Session, Subscription};
 use crate::topics::route::Target;
+use crate::topics::share::pattern;
 use crate::topics::trie::Options;
 
 /// What a client said in CONNECT, copied.
@@ -82,13 +83,15 @@ impl Host<'_> {
         let Some(slot) = self.session else { return ReasonCode::UnspecifiedError };
         let limits = self.intake.shared.config.limits;
         let Some(session) = self.sessions.get(slot) else { return ReasonCode::UnspecifiedError };
-        if mohhos_mqtt::topic::shared(filter).is_some() {
-            return ReasonCode::SharedSubscriptionsNotSupported;
+        let shared = mohhos_mqtt::topic::shared(filter);
+        if matches!(shared, Some(Err(_))) {
+            return ReasonCode::TopicFilterInvalid;
         }
+        let pattern = pattern(filter);
         let principal = self.intake.current_principal(&session.principal);
         let grant = self.intake.shared.policy.grant(&principal);
-        let mut verdict = grant.subscribe(Scope::of(&principal, &session.key.client), filter).verdict;
-        if filter.split('/').count() > limits.max_topic_levels {
+        let mut verdict = grant.subscribe(Scope::of(&principal, &session.key.client), pattern).verdict;
+        if pattern.split('/').count() > limits.max_topic_levels {
             verdict = Err(Denied::TooDeep);
         }
         if let Err(denied) = verdict {
@@ -106,9 +109,17 @@ impl Host<'_> {
         }
         let counters = &self.intake.shared.shards[usize::from(self.intake.shard)].counters;
         counters.subscriptions.add(u64::from(is_new));
-        self.intake.shared.subscriptions.subscribe(filter, session.id, options);
-        if handling == RetainHandling::Send || (handling == RetainHandling::SendIfNew && is_new) {
-            let retained = self.intake.shared.retained.matching(filter);
+        if shared.is_some() {
+            let subscriptions = &self.intake.shared.subscriptions;
+            let (member, _) = subscriptions.join(filter, session.id, &session.key, options, true);
+            self.intake.joined(session, &member);
+        } else {
+            self.intake.shared.subscriptions.subscribe(filter, session.id, options);
+        }
+        // What is retained is not for a group (4.8.2).
+        let wanted = handling == RetainHandling::Send || (handling == RetainHandling::SendIfNew && is_new);
+        if wanted && shared.is_none() {
+            let retained = self.intake.shared.retained.matching(filter, self.intake.mono_us);
             if !retained.is_empty() {
                 let ids: Box<[u32]> = if options.id == 0 { Box::default() } else { [options.id].into() };
                 let target = Target {
@@ -225,6 +236,9 @@ impl Effects for Host<'_> {
             session.subscriptions.swap_remove(at);
             let id = session.id;
             self.intake.shared.subscriptions.unsubscribe(filter, id);
+            if let Some(session) = self.session.and_then(|slot| self.sessions.get(slot)) {
+                self.intake.parted(session, filter);
+            }
             self.intake.counters().subscriptions.add(1u64.wrapping_neg());
             codes.push(ReasonCode::Success);
             ready = self.change(&Change::Unsubscribed { filter });
@@ -244,8 +258,19 @@ impl Effects for Host<'_> {
         let Some(session) = self.session() else { return };
         if delivery & RETAINED != 0 {
             session.queue.settle_retained(delivery);
-        } else if session.queue.settle(delivery) {
-            self.change(&Change::Settled { offset: delivery });
+            return;
+        }
+        let by_turn = session.queue.by_offset(delivery).is_some_and(|queued| queued.share.is_some());
+        if !session.queue.settle(delivery) {
+            return;
+        }
+        for member in session.memberships.iter().filter(|member| member.is_full()) {
+            member.set_full(false);
+        }
+        // Of a message that came by a shared subscription the log knows whose it is, even if it knows no session.
+        if session.persistent || by_turn {
+            let key = session.key.clone();
+            self.intake.journal.change(&key, &Change::Settled { offset: delivery });
         }
     }
 

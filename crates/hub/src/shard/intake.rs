@@ -9,6 +9,7 @@ use mohhos_mqtt::{Properties, QoS};
 
 use super::decoding::Decoding;
 use super::journal::Journal;
+use super::turns::{Handover, TakenTurn};
 use crate::auth::principals::{Principal, PrincipalKind};
 use crate::counters::ShardCounters;
 use crate::devices::Device;
@@ -19,6 +20,7 @@ use crate::session::{Session, SessionKey};
 use crate::shared::{Reply, Shared};
 use crate::topics::message::{Message, SessionId};
 use crate::topics::route::Route;
+use crate::topics::share::Member;
 
 /// How often a device that sends all the time is reported as seen, in microseconds.
 pub const SEEN_US: u64 = 2_000_000;
@@ -38,6 +40,10 @@ pub struct Intake {
     pub decoding: Decoding,
     /// What is to be delivered when the round is appended.
     pub staged: Vec<Staged>,
+    /// Messages of shared subscriptions that change hands.
+    pub handovers: Vec<Handover>,
+    /// Members who are away while others of their groups have come.
+    pub releases: Vec<Arc<Member>>,
     /// Who waits to learn the offset of a record of the round.
     pub replies: Vec<(Arc<Reply>, Option<u32>)>,
     /// Devices seen since the last report.
@@ -58,6 +64,8 @@ pub struct Staged {
     pub position: Option<u32>,
     /// Who gets it.
     pub route: Arc<Route>,
+    /// Whose turn it is in the groups of the route.
+    pub turns: Vec<TakenTurn>,
 }
 
 /// Who publishes.
@@ -154,7 +162,12 @@ impl Intake {
         }
         if incoming.retain || !way.route.is_empty() {
             let route = way.route.clone();
-            self.stage(origin, incoming, arrival_us, position, route);
+            let turns = match route.shares.is_empty() {
+                true => Vec::new(),
+                false => self.take_turns(&route, incoming, position),
+            };
+            let message = self.message(origin, incoming, arrival_us);
+            self.staged.push(Staged { message, position, route, turns });
         }
         Ok(position)
     }
@@ -212,14 +225,7 @@ impl Intake {
         self.journal.message(&fields, flags)
     }
 
-    fn stage(
-        &mut self,
-        origin: Origin<'_>,
-        incoming: &Incoming<'_>,
-        at_us: i64,
-        position: Option<u32>,
-        route: Arc<Route>,
-    ) {
+    fn message(&self, origin: Origin<'_>, incoming: &Incoming<'_>, at_us: i64) -> Message {
         let principal = origin.principal.name.clone();
         let properties = incoming.properties;
         let mut message =
@@ -230,7 +236,7 @@ impl Intake {
         if let Some(seconds) = properties.message_expiry() {
             message.expires_us = self.mono_us.saturating_add(u64::from(seconds) * 1_000_000);
         }
-        self.staged.push(Staged { message, position, route });
+        message
     }
 
     /// The place of the way of a topic, decided now if need be.

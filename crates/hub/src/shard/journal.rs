@@ -82,6 +82,12 @@ impl Journal {
         self.buffer.as_bytes().len()
     }
 
+    /// The position of the latest record in the batch.
+    #[inline]
+    pub fn position(&self) -> u32 {
+        self.last_position
+    }
+
     /// Adds a message; its position in the batch. Flags and stamp are completed.
     pub fn message(&mut self, fields: &Fields<'_>, flags: Flags) -> u32 {
         let stamp = self.stamp;

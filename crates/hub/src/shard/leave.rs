@@ -190,6 +190,7 @@ impl Shard {
         session.turn = session.turn.wrapping_add(1);
         session.queue.disconnected();
         session.ways.clear();
+        self.intake.went(session);
         let (key, turn, id) = (session.key.clone(), session.turn, session.id);
         let kind = session.principal.kind;
         let shared = self.intake.shared.clone();

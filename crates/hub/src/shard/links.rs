@@ -11,11 +11,13 @@ use std::sync::atomic::Ordering;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::connection::Transfer;
+use super::turns::{Handover, TakenTurn};
 use crate::session::checkpoint::Round;
 use crate::shared::Shared;
 use crate::sys::handoff::{self, FdReceiver, FdSender};
 use crate::topics::message::Message;
 use crate::topics::route::Route;
+use crate::topics::share::Member;
 
 /// Messages that fit into a ring.
 const RING: usize = 8192;
@@ -24,6 +26,12 @@ const RING: usize = 8192;
 pub enum Cross {
     /// A message for subscribers there.
     Message(Arc<Message>, Arc<Route>),
+    /// A message for the session whose turn it is there.
+    Turn(Arc<Message>, TakenTurn),
+    /// A message that a session there takes over.
+    Handover(Box<Handover>),
+    /// A session there is away while another of its group is here.
+    Release(Arc<Member>),
     /// A connection that moves; its socket comes by the socket pair.
     Transfer(Box<Transfer>),
     /// Tell the status of this device.

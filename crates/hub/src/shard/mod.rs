@@ -27,6 +27,7 @@ mod read;
 mod review;
 mod round;
 mod timers;
+mod turns;
 
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -53,10 +54,11 @@ use crate::config::Limits;
 use crate::publication::gateway_principal;
 use crate::session::store::Store;
 use crate::session::ways::Ways;
-use crate::session::{Session, SessionKey};
+use crate::session::{Session, SessionKey, Subscription};
 use crate::shared::Shared;
 use crate::sys::descriptors::own_table;
 use crate::sys::epoll::Poller;
+use crate::topics::share::is_shared;
 
 /// Events per look at the sockets.
 const EVENTS: usize = 4096;
@@ -228,6 +230,8 @@ impl Shard {
                 shard: index,
                 journal: Journal::new(stamp),
                 staged: Vec::new(),
+                handovers: Vec::new(),
+                releases: Vec::new(),
                 replies: Vec::new(),
                 seen: Vec::new(),
                 hold_us: 0,
@@ -276,10 +280,16 @@ impl Shard {
             let slot = self.sessions.insert(session);
             let Some(session) = self.sessions.get(slot) else { continue };
             session.device = self.intake.shared.devices.get(&session.key.principal);
-            for subscription in &session.subscriptions {
+            let mut memberships = Vec::new();
+            for Subscription { filter, options } in &session.subscriptions {
                 let subscriptions = &self.intake.shared.subscriptions;
-                subscriptions.subscribe(&subscription.filter, session.id, subscription.options);
+                if is_shared(filter) {
+                    memberships.push(subscriptions.join(filter, session.id, &session.key, *options, false).0);
+                } else {
+                    subscriptions.subscribe(filter, session.id, *options);
+                }
             }
+            session.memberships = memberships.into();
             self.intake.counters().subscriptions.add(session.subscriptions.len() as u64);
             if expiry_s != u32::MAX {
                 let timer = Timer::Expiry { session: session.id, turn: session.turn };
@@ -348,6 +358,7 @@ pub fn protocol_limits(limits: &Limits) -> ProtocolLimits {
         receive_maximum: limits.max_inflight.max(1),
         max_inflight: limits.max_inflight.max(1),
         connect_timeout_ms: limits.connect_timeout_s.saturating_mul(1000),
+        shared_subscriptions: true,
         ..ProtocolLimits::default()
     }
 }

@@ -85,6 +85,7 @@ impl Shard {
         self.mark_dirty(slot);
         self.set_timer(slot);
         if let Some(session) = self.sessions.get(session_slot) {
+            self.intake.came(session);
             Self::wants_pump(session, &mut self.pumps);
         }
     }
@@ -144,7 +145,7 @@ impl Shard {
 
     /// Removes a session and its subscriptions; true if the log knows it, and has to be told.
     pub(super) fn remove_session(&mut self, slot: u32) -> bool {
-        let Some(session) = self.sessions.remove(slot) else { return false };
+        let Some(mut session) = self.sessions.remove(slot) else { return false };
         for subscription in &session.subscriptions {
             self.intake.shared.subscriptions.unsubscribe(&subscription.filter, session.id);
         }
@@ -153,6 +154,14 @@ impl Shard {
         counters.sessions.set(self.sessions.len() as u64);
         if let Some(will) = session.will.clone() {
             self.publish_will(&session, &will);
+        }
+        let taken = session.queue.take_shared(None, true);
+        self.intake.hand_over(session.id, &session.key, taken);
+        if !session.persistent {
+            // What the client may have of QoS 2 ends with the session, and nobody else gets it (4.8.2).
+            for queued in session.queue.logged().filter(|queued| queued.share.is_some()) {
+                self.intake.journal.change(&session.key, &Change::Settled { offset: queued.offset });
+            }
         }
         session.persistent
     }

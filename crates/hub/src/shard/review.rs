@@ -9,6 +9,7 @@ use crate::policy::{Grant, Scope};
 use crate::session::record::Change;
 use crate::session::{Session, SessionKey};
 use crate::shared::Act;
+use crate::topics::share::pattern;
 
 /// Sessions that are reviewed per round after a change of roles, so that those who send do not wait for all of them.
 const SESSIONS_PER_ROUND: usize = 1000;
@@ -92,9 +93,10 @@ fn end_subscriptions(
 ) -> bool {
     let mut subscriptions = std::mem::take(&mut session.subscriptions);
     let before = subscriptions.len();
+    let mut parted = Vec::new();
     subscriptions.retain(|subscription| {
         let scope = Scope::of(principal, &session.key.client);
-        let Err(denied) = grant.subscribe(scope, &subscription.filter).verdict else { return true };
+        let Err(denied) = grant.subscribe(scope, pattern(&subscription.filter)).verdict else { return true };
         intake.shared.subscriptions.unsubscribe(&subscription.filter, session.id);
         intake.counters().subscriptions.add(1u64.wrapping_neg());
         if session.persistent {
@@ -102,9 +104,13 @@ fn end_subscriptions(
         }
         let nowhere = std::net::SocketAddr::from(([0, 0, 0, 0], 0));
         intake.refused(session, nowhere, Action::Subscribe, &subscription.filter, denied);
+        parted.push(subscription.filter.clone());
         false
     });
     session.subscriptions = subscriptions;
+    for filter in parted {
+        intake.parted(session, &filter);
+    }
     session.subscriptions.len() < before
 }
 

@@ -104,6 +104,8 @@ impl Shard {
             || !(self.accepting.is_empty() && self.statuses.is_empty())
             || self.rechecking.is_some()
             || self.reviewing.is_some()
+            || !self.intake.releases.is_empty()
+            || (!self.intake.handovers.is_empty() && !congested)
     }
 
     /// Asks to be woken by the next commit, if something waits for it; true if it has been already.
@@ -245,13 +247,16 @@ impl Shard {
         if !devices.is_empty() {
             self.intake.shared.events.push(Event::Seen { devices });
         }
+        self.intake.shared.retained.expire(self.intake.mono_us);
         self.intake.shared.events.expire(self.intake.mono_us);
         self.intake.journal.stamp.synchronised = self.intake.shared.clock.synchronised();
     }
 
     /// Ends a round: appends, delivers, hands on, writes.
     pub(super) fn finish_round(&mut self) {
+        self.send_releases();
         if self.append() {
+            self.send_handovers();
             self.deliver_staged();
         }
         self.intake.decoding.push_pending();
@@ -286,6 +291,11 @@ impl Shard {
                 for staged in &mut self.intake.staged {
                     if let Some(position) = staged.position.take() {
                         staged.message.offset = base + u64::from(position);
+                    }
+                }
+                for handover in &mut self.intake.handovers {
+                    if let Some(position) = handover.position.take() {
+                        handover.end = base + u64::from(position) + 1;
                     }
                 }
                 for (reply, position) in self.intake.replies.drain(..) {
@@ -325,7 +335,7 @@ impl Shard {
     fn deliver_staged(&mut self) {
         let shared = self.intake.shared.clone();
         let mut all = std::mem::take(&mut self.intake.staged);
-        for Staged { message, route, .. } in all.drain(..) {
+        for Staged { message, route, turns, .. } in all.drain(..) {
             let message = Arc::new(message);
             if message.retain && shared.retained.put(message.clone()).is_err() {
                 self.intake.counters().retained_refused.add(1);
@@ -338,6 +348,13 @@ impl Shard {
                     self.deliver(&message, &route);
                 } else {
                     self.links.send(*shard, Cross::Message(message.clone(), route.clone()));
+                }
+            }
+            for (member, back) in turns {
+                if member.session.shard == self.intake.shard {
+                    self.deliver_turn(&message, &member);
+                } else {
+                    self.links.send(member.session.shard, Cross::Turn(message.clone(), (member, back)));
                 }
             }
         }

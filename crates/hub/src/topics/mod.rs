@@ -3,5 +3,6 @@
 pub mod message;
 pub mod retained;
 pub mod route;
+pub mod share;
 pub mod tap;
 pub mod trie;

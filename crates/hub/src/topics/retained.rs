@@ -1,11 +1,17 @@
 //! Retained messages: the last one of each topic that asked for it. Bounded in count and bytes.
 
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
 use super::message::Message;
+
+/// Topics that were cleared last are remembered, for a message that was logged before may come later, from another shard.
+/// Shards are apart by a round or two, each of at most 4,096 messages.
+const CLEARED: usize = 32_768;
 
 /// All retained messages. The lock is held for the change or the look-up alone.
 #[derive(Debug)]
@@ -20,6 +26,11 @@ struct Inner {
     root: Node,
     count: usize,
     bytes: usize,
+    /// Where the log cleared a topic; the oldest are forgotten.
+    cleared: FxHashMap<Arc<str>, u64>,
+    cleared_order: VecDeque<(Arc<str>, u64)>,
+    /// When messages expire, on the monotonic clock, and their topics.
+    expiries: BinaryHeap<Reverse<(u64, Box<str>)>>,
 }
 
 #[derive(Debug, Default)]
@@ -44,10 +55,14 @@ impl Retained {
         let mut inner = self.inner.write();
         let inner = &mut *inner;
         if message.payload().is_empty() {
-            if let Some(removed) = inner.root.clear(message.topic(), message.offset) {
-                inner.count -= 1;
-                inner.bytes -= removed.size();
+            let offset = message.offset;
+            inner.remove(message.topic(), |before| offset == 0 || before.offset <= offset);
+            if offset != 0 {
+                inner.note_cleared(message.topic(), offset);
             }
+            return Ok(());
+        }
+        if message.offset != 0 && inner.cleared.get(message.topic()).is_some_and(|&at| message.offset < at) {
             return Ok(());
         }
         let mut node = &mut inner.root;
@@ -64,15 +79,33 @@ impl Retained {
             None => inner.count += 1,
         }
         inner.bytes += message.size();
+        if message.expires_us != u64::MAX {
+            inner.expiries.push(Reverse((message.expires_us, message.topic().into())));
+        }
         node.message = Some(message);
         Ok(())
     }
 
-    /// The messages whose topics match a filter.
-    pub fn matching(&self, filter: &str) -> Vec<Arc<Message>> {
+    /// Removes the messages that have expired (3.3.2.3.3).
+    pub fn expire(&self, now_us: u64) {
+        let is_due = |inner: &Inner| inner.expiries.peek().is_some_and(|Reverse((at, _))| *at <= now_us);
+        if !is_due(&self.inner.read()) {
+            return;
+        }
+        let mut inner = self.inner.write();
+        while is_due(&inner) {
+            let Some(Reverse((_, topic))) = inner.expiries.pop() else { break };
+            // It may have been replaced by one that stays.
+            inner.remove(&topic, |message| message.expires_us <= now_us);
+        }
+    }
+
+    /// The messages whose topics match a filter, except those that have expired.
+    pub fn matching(&self, filter: &str, now_us: u64) -> Vec<Arc<Message>> {
         let mut found = Vec::new();
         let levels: Vec<&str> = filter.split('/').collect();
         self.inner.read().root.matching(&levels, true, &mut found);
+        found.retain(|message| message.expires_us > now_us);
         found
     }
 
@@ -90,6 +123,28 @@ impl Retained {
     }
 }
 
+impl Inner {
+    fn remove(&mut self, topic: &str, is_it: impl Fn(&Message) -> bool) {
+        if let Some(removed) = self.root.clear(topic, &is_it) {
+            self.count -= 1;
+            self.bytes -= removed.size();
+        }
+    }
+
+    fn note_cleared(&mut self, topic: &str, offset: u64) {
+        let topic: Arc<str> = topic.into();
+        let latest = self.cleared.entry(topic.clone()).or_insert(offset);
+        *latest = (*latest).max(offset);
+        self.cleared_order.push_back((topic, offset));
+        while self.cleared_order.len() > CLEARED {
+            let Some((topic, offset)) = self.cleared_order.pop_front() else { break };
+            if self.cleared.get(&topic) == Some(&offset) {
+                self.cleared.remove(&topic);
+            }
+        }
+    }
+}
+
 impl Node {
     fn holds(&self, topic: &str) -> bool {
         let mut node = self;
@@ -102,15 +157,15 @@ impl Node {
         node.message.is_some()
     }
 
-    fn clear(&mut self, topic: &str, offset: u64) -> Option<Arc<Message>> {
+    fn clear(&mut self, topic: &str, is_it: &impl Fn(&Message) -> bool) -> Option<Arc<Message>> {
         let (level, below) = match topic.split_once('/') {
             Some((level, below)) => (level, Some(below)),
             None => (topic, None),
         };
         let child = self.children.get_mut(level)?;
         let removed = match below {
-            Some(below) => child.clear(below, offset),
-            None => child.message.take_if(|before| offset == 0 || before.offset <= offset),
+            Some(below) => child.clear(below, is_it),
+            None => child.message.take_if(|before| is_it(before)),
         };
         if child.message.is_none() && child.children.is_empty() {
             self.children.remove(level);
@@ -171,9 +226,9 @@ mod tests {
         retained.put(message("a", b"second", 20)).unwrap();
         retained.put(message("a", b"first", 10)).unwrap();
         retained.put(message("a", b"", 15)).unwrap();
-        assert_eq!(retained.matching("a")[0].payload(), b"second");
+        assert_eq!(retained.matching("a", 0)[0].payload(), b"second");
         retained.put(message("a", b"", 30)).unwrap();
-        assert_eq!((retained.size(), retained.matching("#").len()), ((0, 0), 0));
+        assert_eq!((retained.size(), retained.matching("#", 0).len()), ((0, 0), 0));
         assert!(retained.inner.read().root.children.is_empty());
     }
 
@@ -188,6 +243,36 @@ mod tests {
         retained.put(message("b", b"1", 5)).unwrap();
     }
 
+    #[test]
+    fn a_message_that_was_logged_before_its_topic_was_cleared_does_not_come_back() {
+        let retained = Retained::new(10, 1000);
+        retained.put(message("a", b"", 20)).unwrap();
+        retained.put(message("a", b"late", 10)).unwrap();
+        assert!(retained.matching("a", 0).is_empty());
+        retained.put(message("a", b"new", 30)).unwrap();
+        assert_eq!(retained.matching("a", 0).len(), 1);
+        for n in 0..=CLEARED as u64 {
+            retained.put(message("b", b"", 100 + n)).unwrap();
+        }
+        let inner = retained.inner.read();
+        assert!(inner.cleared_order.len() <= CLEARED && inner.cleared.len() == 1, "memory is bounded");
+    }
+
+    #[test]
+    fn what_has_expired_is_not_found_and_frees_its_place() {
+        let retained = Retained::new(1, 1000);
+        let mut expiring = Message::new("a", &[], b"x", SessionId::GATEWAY, "p".into());
+        expiring.expires_us = 50;
+        retained.put(Arc::new(expiring)).unwrap();
+        assert_eq!((retained.matching("#", 49).len(), retained.matching("#", 50).len()), (1, 0));
+        assert_eq!(retained.put(message("b", b"1", 2)), Err(Full));
+        retained.expire(49);
+        assert_eq!(retained.size().0, 1);
+        retained.expire(50);
+        assert_eq!(retained.size(), (0, 0));
+        retained.put(message("b", b"1", 2)).unwrap();
+    }
+
     proptest! {
         #[test]
         fn a_filter_finds_the_topics_that_it_matches(
@@ -200,7 +285,7 @@ mod tests {
                 retained.put(message(topic, b"x", 0)).unwrap();
             }
             let mut found: Vec<String> =
-                retained.matching(&filter).iter().map(|m| m.topic().to_owned()).collect();
+                retained.matching(&filter, 0).iter().map(|m| m.topic().to_owned()).collect();
             found.sort();
             let expected: Vec<String> =
                 topics.iter().filter(|t| mohhos_mqtt::topic::matches(&filter, t)).cloned().collect();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mohhos_mqtt::QoS;
 
 use super::message::{Message, SessionId};
+use super::share::Share;
 use super::tap::TapQueue;
 
 /// Who gets the messages of one topic.
@@ -12,6 +13,8 @@ use super::tap::TapQueue;
 pub struct Route {
     /// Sessions by their shard, ascending.
     pub shards: Box<[(u16, Box<[Target]>)]>,
+    /// Groups that share a subscription; one member of each gets a message.
+    pub shares: Box<[Share]>,
     /// Taps.
     pub taps: Box<[Arc<TapQueue>]>,
 }
@@ -42,7 +45,7 @@ impl Target {
 impl Route {
     /// True if nobody subscribes.
     pub fn is_empty(&self) -> bool {
-        self.shards.is_empty() && self.taps.is_empty()
+        self.shards.is_empty() && self.shares.is_empty() && self.taps.is_empty()
     }
 
     /// The sessions on a shard.

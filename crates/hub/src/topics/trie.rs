@@ -9,7 +9,9 @@ use rustc_hash::FxHashMap;
 
 use super::message::SessionId;
 use super::route::{Route, Target};
+use super::share::{Group, Member, Share, pattern};
 use super::tap::TapQueue;
+use crate::session::SessionKey;
 
 /// A subscription's options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,6 +48,7 @@ struct Node {
 #[derive(Debug)]
 enum Subscriber {
     Session(SessionId, Options),
+    Member(Arc<Member>),
     Tap(Arc<TapQueue>),
 }
 
@@ -77,9 +80,59 @@ impl Subscriptions {
         self.epoch.fetch_add(1, Ordering::Release);
     }
 
-    /// Removes the subscription of a session; false if there was none.
+    /// Adds or replaces a session's shared subscription: its place in the group, and true if it had none.
+    pub fn join(
+        &self,
+        filter: &str,
+        session: SessionId,
+        key: &SessionKey,
+        options: Options,
+        online: bool,
+    ) -> (Arc<Member>, bool) {
+        let mut root = self.root.write();
+        let list = root.list(pattern(filter));
+        let member_of = |s: &Subscriber| match s {
+            Subscriber::Member(member) if *member.group.filter == *filter => Some(member.clone()),
+            _ => None,
+        };
+        let group = match list.iter().find_map(member_of) {
+            Some(member) => member.group.clone(),
+            None => Arc::new(Group::new(filter)),
+        };
+        let member = Arc::new(Member::new(group, session, key.clone(), options, online));
+        let is_it = |s: &Subscriber| member_of(s).is_some_and(|member| member.session == session);
+        let known = list.iter().position(is_it);
+        match known {
+            Some(at) => list[at] = Subscriber::Member(member.clone()),
+            None => list.push(Subscriber::Member(member.clone())),
+        }
+        drop(root);
+        self.epoch.fetch_add(1, Ordering::Release);
+        (member, known.is_none())
+    }
+
+    /// The members of a group at present; `None` if there are none.
+    pub fn share(&self, filter: &str) -> Option<Share> {
+        let root = self.root.read();
+        let found = root.find(pattern(filter))?.iter().filter_map(|s| match s {
+            Subscriber::Member(member) if *member.group.filter == *filter => Some(member.clone()),
+            _ => None,
+        });
+        let mut members: Vec<Arc<Member>> = found.collect();
+        members.sort_by_key(|member| member.session);
+        (!members.is_empty()).then(|| Share { members: members.into() })
+    }
+
+    /// Removes the subscription of a session, shared or not; false if there was none.
     pub fn unsubscribe(&self, filter: &str, session: SessionId) -> bool {
-        self.remove(filter, |s| matches!(s, Subscriber::Session(id, _) if *id == session))
+        let pattern = pattern(filter);
+        if pattern.len() == filter.len() {
+            return self.remove(filter, |s| matches!(s, Subscriber::Session(id, _) if *id == session));
+        }
+        self.remove(
+            pattern,
+            |s| matches!(s, Subscriber::Member(m) if m.session == session && *m.group.filter == *filter),
+        )
     }
 
     /// Removes a tap.
@@ -105,10 +158,12 @@ impl Subscriptions {
             return Route::default();
         }
         let mut taps = Vec::new();
+        let mut members: Vec<Arc<Member>> = Vec::new();
         let mut targets: Vec<Target> = Vec::with_capacity(found.len());
         for subscriber in found {
             match subscriber {
                 Subscriber::Tap(tap) => taps.push(tap.clone()),
+                Subscriber::Member(member) => members.push(member.clone()),
                 Subscriber::Session(session, options) => targets.push(target(*session, *options)),
             }
         }
@@ -119,7 +174,7 @@ impl Subscriptions {
             .chunk_by(|a, b| a.session.shard == b.session.shard)
             .map(|chunk| (chunk[0].session.shard, chunk.into()))
             .collect();
-        Route { shards, taps: taps.into() }
+        Route { shards, shares: shares(members), taps: taps.into() }
     }
 }
 
@@ -132,6 +187,14 @@ fn target(session: SessionId, options: Options) -> Target {
         retain_as_published: options.retain_as_published,
         ids,
     }
+}
+
+/// Members by their groups.
+fn shares(mut members: Vec<Arc<Member>>) -> Box<[Share]> {
+    let group = |member: &Arc<Member>| Arc::as_ptr(&member.group) as usize;
+    members.sort_by_key(|member| (group(member), member.session));
+    let groups = members.chunk_by(|a, b| group(a) == group(b));
+    groups.map(|members| Share { members: members.into() }).collect()
 }
 
 /// Adds another subscription of the same session.
@@ -165,6 +228,19 @@ impl Node {
             }
         }
         &mut node.here
+    }
+
+    /// The list of subscribers of a filter, if it is there.
+    fn find(&self, filter: &str) -> Option<&[Subscriber]> {
+        let mut node = self;
+        for level in filter.split('/') {
+            node = match level {
+                "#" => return Some(&node.rest),
+                "+" => node.any.as_deref()?,
+                _ => node.children.get(level)?,
+            };
+        }
+        Some(&node.here)
     }
 
     fn remove<'a>(
@@ -273,6 +349,27 @@ mod tests {
         assert!(!trie.unsubscribe("a/+/c", session(1)));
         assert!(trie.remove_tap("a/#", &tap));
         assert_eq!(trie.epoch(), epoch + 2);
+        assert!(trie.root.read().is_empty());
+    }
+
+    #[test]
+    fn each_group_is_resolved_by_itself_beside_those_who_share_nothing() {
+        let trie = Subscriptions::default();
+        let key = SessionKey { principal: "p".into(), client: "c".into() };
+        let join = |filter, slot| trie.join(filter, session(slot), &key, Options::default(), true);
+        assert!(join("$share/g/a/+", 1).1 && join("$share/g/a/+", 2).1 && join("$share/h/a/+", 1).1);
+        assert!(!join("$share/g/a/+", 2).1, "it is replaced");
+        trie.subscribe("a/+", session(1), Options::default());
+        let route = trie.resolve("a/b");
+        let mut groups: Vec<_> =
+            route.shares.iter().map(|s| (&*s.members[0].group.filter, s.members.len())).collect();
+        groups.sort_unstable();
+        assert_eq!(groups, [("$share/g/a/+", 2), ("$share/h/a/+", 1)]);
+        assert_eq!(slots(&route), [1]);
+        assert_eq!(trie.share("$share/g/a/+").unwrap().members.len(), 2);
+        assert!(trie.unsubscribe("$share/g/a/+", session(1)) && trie.unsubscribe("$share/g/a/+", session(2)));
+        assert!(!trie.unsubscribe("$share/g/a/+", session(2)) && trie.share("$share/g/a/+").is_none());
+        assert!(trie.unsubscribe("$share/h/a/+", session(1)) && trie.unsubscribe("a/+", session(1)));
         assert!(trie.root.read().is_empty());
     }
 

@@ -306,6 +306,12 @@ impl Client {
         assert_eq!(self.next(), Got::PingResp);
     }
 
+    /// All before has been seen to; messages that come meanwhile are kept for later.
+    pub fn nothing_came_but_messages(&mut self) {
+        self.ping();
+        self.expect(&Got::PingResp);
+    }
+
     /// Waits for this; messages that come before are kept for later.
     pub fn expect(&mut self, wanted: &Got) {
         let mut before = Vec::new();
