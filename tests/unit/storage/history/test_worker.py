@@ -9,7 +9,7 @@ FOREVER = "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.ran
 
 
 def test_the_process_ends_with_the_gateway_in_the_middle_of_a_query(tmp_path: Path) -> None:
-    settings = {"directory": str(tmp_path), "temp": str(tmp_path / "spill"), "memory": 64 << 20}
+    settings = {"directory": str(tmp_path), "temp": str(tmp_path / "spill"), "memory": 64 << 20, "idle": False}
     command = [sys.executable, "-m", "mohhos.storage.history.worker", json.dumps(settings)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
         assert worker.stdin is not None and worker.stdout is not None
