@@ -6,7 +6,7 @@ export CARGO_TERM_COLOR ?= auto
 
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name '*.sql' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: run test test-long lint fmt setup setup-dev wheel bench pins clean
+.PHONY: run test test-long fuzz lint fmt setup setup-dev wheel bench pins clean
 
 run: setup ## set everything up, then a gateway with a demo fleet
 	$(BIN)/mohhos demo
@@ -45,11 +45,15 @@ fmt: setup-dev
 
 test: lint ## everything that must pass, in less than 25 minutes from nothing on 2 cores
 	cargo test --workspace --quiet
+	scripts/fuzz 5
 	$(BIN)/python -m pytest -m "not long"
 
 test-long: setup-dev ## what takes longer: see CONTRIBUTING
 	MOHHOS_LONG=1 cargo test --workspace --release --quiet -- --include-ignored
 	$(BIN)/python -m pytest -m long
+
+fuzz: ## looks for inputs that break parsers and sessions, SECONDS for each target (an hour if not given)
+	scripts/fuzz $(or $(SECONDS),3600)
 
 wheel: .make/venv
 	$(BIN)/maturin build --release --out dist
