@@ -45,7 +45,6 @@ fmt: setup-dev
 
 test: lint ## everything that must pass, in less than 25 minutes from nothing on 2 cores
 	cargo test --workspace --quiet
-	scripts/fuzz 5
 	$(BIN)/python -m pytest -m "not long"
 
 test-long: setup-dev ## what takes longer: see CONTRIBUTING

@@ -50,6 +50,11 @@ impl Host {
         }
     }
 
+    /// A new connection: these deliveries are still open.
+    pub fn begin_connection(&mut self, open: Vec<u64>) {
+        *self = Self { mood: self.mood, token: self.token, open, ..Self::default() };
+    }
+
     /// Whether the session has said that the connection is over.
     pub fn is_closed(&self) -> bool {
         self.closed

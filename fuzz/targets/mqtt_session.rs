@@ -170,7 +170,7 @@ impl Run {
         let known: Vec<u64> = self.kept.iter().flat_map(|state| state.deliveries()).collect();
         let mut open = std::mem::take(&mut self.host.open);
         open.retain(|id| known.contains(id));
-        self.host = Host { mood: self.host.mood, token: self.host.token, open, ..Host::default() };
+        self.host.begin_connection(open);
         self.session.committed(self.host.token, &mut self.host);
         self.unread.clear();
     }
