@@ -71,7 +71,8 @@ fn harmed(files: &Written, harms: &[Harm]) -> ForgetfulFs {
             }
             Harm::Cut { file, length } => {
                 if let Ok(file) = fs.open(name(file)) {
-                    let _ = file.set_len(u64::from(length));
+                    file.set_len(u64::from(length)).expect("cuts");
+                    file.sync().expect("syncs");
                 }
             }
             Harm::Remove { file } => {

@@ -80,9 +80,9 @@ impl Run {
             Step::Mood(mood) => self.host.mood = mood,
             Step::Accept { keep_alive, expiry_s } => {
                 let terms = Accept {
-                    assigned_client_id: None,
                     server_keep_alive: keep_alive,
                     max_session_expiry_s: expiry_s,
+                    ..Accept::default()
                 };
                 if self.host.version.is_some() && !self.session.is_open() && !self.host.is_closed() {
                     let state = self.kept.take();
