@@ -103,7 +103,7 @@ impl Session {
             return;
         }
         self.waiting = Default::default();
-        self.aliases = None;
+        self.aliases = Default::default();
         if let (Stage::Open, Some(will)) = (stage, self.will.take()) {
             fx.will(*will);
         }
