@@ -2,16 +2,13 @@
 
 import mmap
 import os
-import shutil
 import statistics
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bench.gateway import Gateway, gateway
+from bench.gateway import ready_gateway
 from bench.load import BenchError, run_load
 from bench.peers import open_peer
 from bench.rules import THROUGHPUT
@@ -45,7 +42,7 @@ class Delivery:
 def measure_acknowledgement(seconds: float, work: Path) -> Acknowledgement:
     """QoS 1, ten per segment, 200,000 messages/s."""
     syncs = _syncs(work)
-    with _gateway(work) as server:
+    with ready_gateway(work / "gateway", CONNECTIONS, THROUGHPUT) as server:
         report = run_load(
             work / "load.log",
             "send",
@@ -67,7 +64,7 @@ def measure_acknowledgement(seconds: float, work: Path) -> Acknowledgement:
 def measure_delivery(seconds: float, work: Path) -> Delivery:
     """QoS 0, 10,000 messages/s to one subscriber: the gateway, then Mosquitto."""
     reports = {}
-    with _gateway(work) as server:
+    with ready_gateway(work / "gateway", CONNECTIONS, THROUGHPUT) as server:
         reports[server.name] = _deliver(server, server.reader, seconds, work)
     try:
         with open_peer("mosquitto", work) as broker:
@@ -90,18 +87,6 @@ def _deliver(server: Server, reader: tuple[str, str | None], seconds: float, wor
         password=reader[1],
         seconds=seconds,
     )
-
-
-@contextmanager
-def _gateway(work: Path) -> Iterator[Gateway]:
-    try:
-        with gateway(work / "gateway") as server:
-            server.register(CONNECTIONS)
-            server.put_rules(THROUGHPUT)
-            server.let_reader_in()
-            yield server
-    finally:
-        shutil.rmtree(work / "gateway", ignore_errors=True)
 
 
 def _syncs(work: Path) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """The gateway as a user starts it, with its default configuration, registered devices and rules."""
 
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,7 @@ from bench.load import BenchError
 from bench.process import usage
 from bench.servers import Counted
 
-__all__ = ["Gateway", "QueryTable", "Settled", "device_name", "gateway"]
+__all__ = ["Gateway", "QueryTable", "Settled", "device_name", "gateway", "ready_gateway"]
 
 BULK: Final = 5_000
 READER: Final = "bench-reader"
@@ -164,7 +165,7 @@ class Gateway:
 
 @contextmanager
 def gateway(work: Path) -> Iterator[Gateway]:
-    """A gateway with an empty data directory; it is ended with the block."""
+    """A gateway with an empty data directory; it is ended with the block, and its data removed."""
     work.mkdir(parents=True)
     running = RunningGateway(work)
     try:
@@ -175,3 +176,14 @@ def gateway(work: Path) -> Iterator[Gateway]:
     finally:
         if running.process is not None:
             running.kill()
+        shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def ready_gateway(work: Path, devices: int, rules: Mapping[str, str]) -> Iterator[Gateway]:
+    """A gateway with registered devices, rules, and an application that reads everything."""
+    with gateway(work) as running:
+        running.register(devices)
+        running.put_rules(rules)
+        running.let_reader_in()
+        yield running

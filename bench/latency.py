@@ -1,6 +1,5 @@
 """From publishing a reading to the command of a rule at the device, while an operator is at work."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -34,19 +33,16 @@ def measure_latency(seconds: float, work: Path, rate: int = RATE, *, busy: bool 
     With `busy`, a client asks the gateway's Python for long lists all the time.
     """
     log = work / "load.log"
-    try:
-        with gateway(work / "gateway") as server:
-            server.register(CONNECTIONS)
-            server.put_rules(REACTION)
-            given: dict[str, object] = {
-                "to": server.address,
-                "credentials": server.credentials,
-                "connections": CONNECTIONS,
-            }
-            filled = run_load(log, "send", topics=10, per_segment=10, seconds=min(FILL_S, seconds), **given)
-            server.rest()
-            with at_work(server, busy=busy) as operator:
-                report = run_load(log, "latency", rate=rate, react=REACT, seconds=seconds, **given)
-            return Latency(report, operator, 2 * int(filled["sent"]))
-    finally:
-        shutil.rmtree(work / "gateway", ignore_errors=True)
+    with gateway(work / "gateway") as server:
+        server.register(CONNECTIONS)
+        server.put_rules(REACTION)
+        given: dict[str, object] = {
+            "to": server.address,
+            "credentials": server.credentials,
+            "connections": CONNECTIONS,
+        }
+        filled = run_load(log, "send", topics=10, per_segment=10, seconds=min(FILL_S, seconds), **given)
+        server.rest()
+        with at_work(server, busy=busy) as operator:
+            report = run_load(log, "latency", rate=rate, react=REACT, seconds=seconds, **given)
+        return Latency(report, operator, 2 * int(filled["sent"]))

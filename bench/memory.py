@@ -1,6 +1,5 @@
 """Resident memory: idle, and with many idle connections."""
 
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,26 +33,23 @@ class Memory:
 
 def measure_memory(held: int, work: Path) -> Memory:
     """Starts a gateway, registers devices, and holds connections: first 10,000, then as many as asked for."""
-    try:
-        with gateway(work / "gateway") as server:
-            idle = _resident(server)
-            counted = min(COUNTED, held)
-            server.register(held)
-            registered = _resident(server)
-            with_connections, _ = _hold(server, counted, work)
-            with_held, report = _hold(server, held, work)
-            return Memory(
-                idle=idle,
-                registered=registered,
-                connections=counted,
-                with_connections=with_connections,
-                bytes_per_connection=(with_connections - registered) / counted,
-                held=int(report["held"]),
-                with_held=with_held,
-                opened_per_s=float(report["per_second"]),
-            )
-    finally:
-        shutil.rmtree(work / "gateway", ignore_errors=True)
+    with gateway(work / "gateway") as server:
+        idle = _resident(server)
+        counted = min(COUNTED, held)
+        server.register(held)
+        registered = _resident(server)
+        with_connections, _ = _hold(server, counted, work)
+        with_held, report = _hold(server, held, work)
+        return Memory(
+            idle=idle,
+            registered=registered,
+            connections=counted,
+            with_connections=with_connections,
+            bytes_per_connection=(with_connections - registered) / counted,
+            held=int(report["held"]),
+            with_held=with_held,
+            opened_per_s=float(report["per_second"]),
+        )
 
 
 def _resident(server: Gateway) -> int:

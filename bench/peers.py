@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.support.ports import free_port
+
 from bench.load import ROOT, BenchError
 from bench.process import child
-from bench.servers import answers, free_port
+from bench.servers import answers
 
 __all__ = ["NATS_VERSION", "PEERS", "RUMQTTD_VERSION", "Broker", "Peer", "mosquitto_binary", "open_peer"]
 

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from tests.support.ports import free_port
+
 from bench.load import LoadRun, load
 
-__all__ = ["Counted", "Server", "Sink", "answers", "free_port", "sink"]
+__all__ = ["Counted", "Server", "Sink", "answers", "sink"]
 
 SHARDS: Final = 2
 
@@ -47,14 +49,6 @@ class Server(Protocol):
 
     def counted(self) -> Counted | None:
         """What it counted, when all has been sent; None if it does not say. To be asked once."""
-
-
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,13 @@
 """Sink and gateway in turn under the same load, then the peers: medians, ratios, and whether anything is missing."""
 
-import shutil
 import statistics
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from bench.gateway import Gateway, gateway
+from bench.gateway import Gateway, ready_gateway
 from bench.load import BenchError
 from bench.measure import Measurement, measure
 from bench.options import Case, Options
@@ -74,11 +73,12 @@ def run_case(result: CaseResult, options: Options, work: Path, say: Callable[[st
                 result.verifications.append(found)
                 say("nothing is missing" if found.holds else f"NOT THE SAME: {found}")
 
+    rules = TEN if case.connections >= MANY else THROUGHPUT
     for number in range(options.rounds):
         if not case.subscribers:
             one(sink(work / "sink.log"))
         one(
-            _ready_gateway(work / "gateway", case.connections),
+            ready_gateway(work / "gateway", case.connections, rules),
             check=not case.subscribers and number == options.rounds - 1,
         )
     for peer in options.peers:
@@ -86,16 +86,3 @@ def run_case(result: CaseResult, options: Options, work: Path, say: Callable[[st
             one(open_peer(peer, work))
         except BenchError as error:
             say(f"without {peer}: {error}")
-
-
-@contextmanager
-def _ready_gateway(work: Path, devices: int) -> Iterator[Gateway]:
-    """A fresh gateway with registered devices and both rules; its data goes with it."""
-    try:
-        with gateway(work) as running:
-            running.register(devices)
-            running.put_rules(TEN if devices >= MANY else THROUGHPUT)
-            running.let_reader_in()
-            yield running
-    finally:
-        shutil.rmtree(work, ignore_errors=True)

@@ -3,14 +3,16 @@
 import json
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from tests.support.gateway import CONFIG, RunningGateway, eventually, running
-from tests.support.mosquitto import MosquittoBroker, free_port, mosquitto
+from tests.support.mosquitto import MosquittoBroker, mosquitto
 from tests.support.mqtt import Client, client
+from tests.support.ports import free_port
 
 MESSAGES = 300
 
@@ -63,6 +65,18 @@ def persistent(name: str) -> dict[str, Any]:
     return {"version": 4, "client_id": name, "clean_session": False}
 
 
+@contextmanager
+def both_ends(gateway: RunningGateway, broker: MosquittoBroker) -> Iterator[tuple[Client, Client]]:
+    """A client of the gateway and one of Mosquitto, each subscribed to what comes from the other side."""
+    with (
+        client(gateway.mqtt_port, "site", let_in(gateway, "site"), **persistent("above")) as above,
+        client(broker.port, "local", "none", **persistent("below")) as below,
+    ):
+        above.subscribe("site/up/#", 2)
+        below.subscribe("site/down/#", 2)
+        yield above, below
+
+
 def publish(to: Client, topic: str, numbers: range) -> None:
     eventually(to.paho.is_connected, what="the connection")
     for n in numbers:
@@ -78,13 +92,7 @@ def test_every_message_of_qos_2_crosses_the_bridge_once_and_in_order_though_one_
     joined: tuple[RunningGateway, MosquittoBroker], victim: str
 ) -> None:
     gateway, broker = joined
-    secret = let_in(gateway, "site")
-    with (
-        client(gateway.mqtt_port, "site", secret, **persistent("above")) as above,
-        client(broker.port, "local", "none", **persistent("below")) as below,
-    ):
-        above.subscribe("site/up/#", 2)
-        below.subscribe("site/down/#", 2)
+    with both_ends(gateway, broker) as (above, below):
         half = MESSAGES // 2
         publish(above, "site/down/a", range(half))
         publish(below, "site/up/a", range(half))
@@ -110,12 +118,7 @@ def test_what_is_published_while_mosquitto_lies_dead_waits_for_it_and_arrives_on
     joined: tuple[RunningGateway, MosquittoBroker],
 ) -> None:
     gateway, broker = joined
-    secret = let_in(gateway, "site")
-    with (
-        client(gateway.mqtt_port, "site", secret, **persistent("above")) as above,
-        client(broker.port, "local", "none", **persistent("below")) as below,
-    ):
-        below.subscribe("site/down/#", 2)
+    with both_ends(gateway, broker) as (above, below):
         publish(above, "site/down/a", range(1))
         assert json.loads(below.next(within_s=60).payload)["n"] == 0
         broker.wait_saved()
@@ -130,12 +133,7 @@ def test_a_bridge_that_speaks_mqtt_5_carries_messages_both_ways(native: ModuleTy
     # Mosquitto 2.0 asks for no session expiry in MQTT 5: its session ends with the connection, so that only a bridge
     # in 3.1.1 carries QoS 2 over a lost connection.
     for gateway, broker in join(tmp_path, "mqttv50"):
-        with (
-            client(gateway.mqtt_port, "site", let_in(gateway, "site"), **persistent("above")) as above,
-            client(broker.port, "local", "none", **persistent("below")) as below,
-        ):
-            above.subscribe("site/up/#", 2)
-            below.subscribe("site/down/#", 2)
+        with both_ends(gateway, broker) as (above, below):
             publish(above, "site/down/a", range(MESSAGES))
             publish(below, "site/up/a", range(MESSAGES))
             assert take(above) == list(range(MESSAGES))

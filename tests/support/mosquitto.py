@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.support.gateway import eventually
 from tests.support.mqtt import needs
+from tests.support.ports import free_port
 
 CONFIG = """
 listener {port} 127.0.0.1
@@ -22,14 +23,6 @@ autosave_interval 1
 max_queued_messages 0
 log_dest file {directory}/mosquitto.log
 """
-
-
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 @dataclass
