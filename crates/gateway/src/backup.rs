@@ -12,7 +12,7 @@ use mohhos_log::{Log, OsFs, read_atomic, write_atomic};
 
 use crate::error::GatewayError;
 use crate::gateway::{HISTORY, LOG, METRICS};
-use crate::stream_thread::SNAPSHOT;
+use crate::saver::SNAPSHOT;
 
 /// Small files that are replaced as a whole; one that is not there yet is left out.
 const REPLACED: [&str; 3] = [SNAPSHOT, mohhos_hub::CHECKPOINT_FILE, "boot"];

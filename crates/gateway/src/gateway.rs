@@ -20,7 +20,8 @@ use crate::positions::Positions;
 use crate::replay::{Replay, Replayed};
 use crate::results::{Failures, Results};
 use crate::running::Running;
-use crate::stream_thread::{EngineAccess, SNAPSHOT, SNAPSHOT_VERSION, StreamThread};
+use crate::saver::{SNAPSHOT, SNAPSHOT_VERSION, Saver};
+use crate::stream_thread::{EngineAccess, StreamThread};
 use crate::telemetry_tap::TelemetryTaps;
 
 /// The folder of the log in the data directory.
@@ -214,11 +215,9 @@ impl Gateway {
             taps: self.taps.clone(),
             devices: self.devices.clone(),
             metrics: self.metrics.clone(),
-            log: self.log.clone(),
-            fs: self.fs.clone(),
             clock: self.clock.clone(),
-            alarms: self.alarms.clone(),
             positions: Positions::new(self.boot, floor, shards),
+            saver: Saver::start(self.fs.clone(), self.log.clone(), self.alarms.clone())?,
             snapshot_interval: Duration::from_secs(self.config.stream.snapshot_interval_s),
         };
         let threads = (stream_thread.start()?, history_thread.start()?);

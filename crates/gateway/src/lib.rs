@@ -17,6 +17,7 @@ mod process;
 mod replay;
 mod results;
 mod running;
+mod saver;
 mod stats;
 mod stream_thread;
 mod tables;

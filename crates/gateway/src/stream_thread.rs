@@ -7,22 +7,15 @@ use std::time::{Duration, Instant};
 
 use mohhos_decode::{Batch, Names};
 use mohhos_hub::{BatchReceiver, Clock, Publisher, Signal};
-use mohhos_log::{Fs, Log, write_atomic};
 use mohhos_stream::{Engine, Outputs};
 
-use crate::alarms::Alarms;
 use crate::error::GatewayError;
 use crate::history_thread::HistoryFeed;
 use crate::positions::Positions;
 use crate::results::Results;
+use crate::saver::{Saver, Saving};
 use crate::telemetry_tap::TelemetryTaps;
 
-/// The snapshot's file and version: positions, then the engine's own snapshot.
-pub const SNAPSHOT: &str = "stream.snapshot";
-/// The version of its layout.
-pub const SNAPSHOT_VERSION: u32 = 1;
-const HOLD: &str = "stream";
-const ALARM: &str = "rules-not-saved";
 /// Batches of one shard before the next one's turn.
 const TURN: usize = 16;
 /// The longest wait without anything to do.
@@ -122,16 +115,12 @@ pub struct StreamThread {
     pub devices: Arc<Names>,
     /// Codes of metrics.
     pub metrics: Arc<Names>,
-    /// The log, which is held while something is in no snapshot.
-    pub log: Log,
-    /// The data directory.
-    pub fs: Arc<dyn Fs>,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Conditions for operators.
-    pub alarms: Arc<Alarms>,
     /// What is in the engine's state.
     pub positions: Positions,
+    /// Where the state is written.
+    pub saver: Saver,
     /// How often the state is saved.
     pub snapshot_interval: Duration,
 }
@@ -173,9 +162,8 @@ impl StreamThread {
                 self.engine.on_timer(self.clock.wall_us(), &mut self.results);
             }
             self.publish();
-            if saved.elapsed() >= self.snapshot_interval {
+            if saved.elapsed() >= self.snapshot_interval && self.saver.save(|| self.state()) {
                 saved = Instant::now();
-                self.save();
             }
             if !busy {
                 if sources.iter().all(|source| source.receiver.is_finished()) {
@@ -187,9 +175,8 @@ impl StreamThread {
                 std::thread::sleep(NAP);
             }
         }
-        if !self.results.lost() {
-            self.save();
-        }
+        let last = (!self.results.lost()).then(|| self.state());
+        self.saver.finish(last);
     }
 
     /// Answers those who wait for what is in the history's tail now.
@@ -250,20 +237,10 @@ impl StreamThread {
         Duration::from_micros(u64::try_from(at_us - self.clock.wall_us()).unwrap_or(0))
     }
 
-    /// Saves the rules' state, and lets the log go up to where a replay would start.
-    fn save(&mut self) {
+    fn state(&self) -> Saving {
         let mut content = Vec::new();
         self.positions.encode(&mut content);
         content.extend_from_slice(&self.engine.snapshot());
-        match write_atomic(&*self.fs, SNAPSHOT, SNAPSHOT_VERSION, &content) {
-            Ok(()) => {
-                self.log.hold(HOLD, self.positions.replay_from());
-                self.alarms.clear(ALARM);
-            }
-            Err(error) => self.alarms.raise(
-                ALARM,
-                format!("the rules' state cannot be saved: {error}. A restart would replay more of the log; free some disk space"),
-            ),
-        }
+        Saving { content, replay_from: self.positions.replay_from() }
     }
 }
