@@ -36,6 +36,7 @@ fn connect(port: u16, name: &str) -> Outcome<TcpStream> {
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     let mut out = Vec::new();
     let connect = Connect {
+        bridge: false,
         version: Version::V5,
         clean_start: true,
         keep_alive: 3600,

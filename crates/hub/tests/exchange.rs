@@ -170,3 +170,28 @@ fn the_status_of_a_device_follows_its_connections() {
     late.subscribe("devices/+/status", QoS::AtMostOnce);
     assert_eq!(state(&mut late), "offline");
 }
+
+#[test]
+fn a_bridge_gets_all_but_its_own_messages_with_the_flag_as_published() {
+    let rig = Rig::start();
+    let mut bridge = rig.client("app", "bridge").v4().bridge().connected();
+    let mut other = rig.client("other", "p").v4().connected();
+    let id = bridge.retain("a/own", "1", QoS::AtLeastOnce);
+    bridge.expect(&Got::PubAck(id, ReasonCode::Success));
+    let id = other.retain("a/kept", "2", QoS::AtLeastOnce);
+    other.expect(&Got::PubAck(id, ReasonCode::Success));
+    bridge.subscribe("a/#", QoS::ExactlyOnce);
+    let message = bridge.message();
+    assert_eq!((&*message.topic, message.retain), ("a/kept", true), "what is retained comes first");
+    for qos in QOS {
+        publish_through(&mut bridge, "a/own", "3", qos);
+        bridge.nothing_came();
+        publish_through(&mut other, "a/b", "4", qos);
+        let message = bridge.message();
+        assert_eq!((message.text(), message.qos, message.retain), ("4", qos, false));
+    }
+    let id = other.retain("a/kept", "5", QoS::AtLeastOnce);
+    other.expect(&Got::PubAck(id, ReasonCode::Success));
+    assert!(bridge.message().retain, "to an ordinary client it would come without the flag");
+    bridge.nothing_came();
+}

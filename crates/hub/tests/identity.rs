@@ -208,6 +208,7 @@ fn what_follows_connect_at_once_is_not_lost_on_the_way_to_the_home_shard() {
     for n in 0..20 {
         let mut client = Client::new(rig.port, "app", &format!("eager-{n}"));
         let connect = Connect {
+            bridge: false,
             version: client.version,
             clean_start: true,
             keep_alive: 60,

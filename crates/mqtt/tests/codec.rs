@@ -119,8 +119,8 @@ fn bytes(packet: Packet<'_>, version: Version) -> (Version, Vec<u8>) {
 fn connects() -> impl Strategy<Value = (Version, Vec<u8>)> {
     let will = prop::option::of((name(), any::<Vec<u8>>(), qos(), any::<bool>(), properties(WILL)));
     let login = (prop::option::of(word()), prop::option::of(any::<Vec<u8>>()));
-    (version(), any::<(bool, u16)>(), word(), properties(CONNECT), will, login).prop_map(
-        |(version, (clean_start, keep_alive), client_id, own, will, (user_name, password))| {
+    (version(), any::<(bool, bool, u16)>(), word(), properties(CONNECT), will, login).prop_map(
+        |(version, (clean_start, bridge, keep_alive), client_id, own, will, (user_name, password))| {
             let will = will.as_ref().map(|(topic, payload, qos, retain, list)| WillView {
                 topic,
                 payload,
@@ -131,6 +131,7 @@ fn connects() -> impl Strategy<Value = (Version, Vec<u8>)> {
             let password = password.as_deref().filter(|_| version == V5 || user_name.is_some());
             let connect = Connect {
                 version,
+                bridge,
                 clean_start,
                 keep_alive,
                 client_id: &client_id,

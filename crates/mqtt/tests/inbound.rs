@@ -342,3 +342,23 @@ fn subscriptions_can_wait_for_the_log_and_unsubscriptions_too() {
         assert_eq!(line.sent(), ["SUBACK 9 [0]".to_string(), format!("UNSUBACK 3 {codes}")]);
     }
 }
+
+#[test]
+fn a_bridge_subscribes_to_what_others_publish_with_the_flag_as_published() {
+    for version in [V4, V5] {
+        let bridge = mohhos_mqtt::packet::Connect { bridge: true, ..connect(version) };
+        let mut line = Line::open_with(Limits::default(), &bridge, None);
+        line.subscribe(&["a/#", "b"]);
+        assert_eq!(line.events(), ["subscribe a/#(true, true) b(true, true)"]);
+    }
+    let mut line = Line::open_with(
+        Limits::default(),
+        &mohhos_mqtt::packet::Connect { bridge: true, ..connect(V5) },
+        None,
+    );
+    line.subscribe(&["$share/g/a"]);
+    assert_eq!(line.events(), ["subscribe $share/g/a(false, true)"], "no group can leave its publisher out");
+    let mut line = Line::open(V4);
+    line.subscribe(&["a/#"]);
+    assert_eq!(line.events(), ["subscribe a/#"]);
+}

@@ -32,6 +32,8 @@ const CASES: &[(Version, &str, u8, &str)] = &[
     (V5, "10 0e 0005 4d51545454 05 02 003c 00 0000", 0x84, "another protocol name"),
     (V5, "10 0e 0006 4d5149736470 03 02 003c 0000", 0x84, "MQTT 3.1"),
     (V5, "10 0d 0004 4d515454 06 02 003c 00 0000", 0x84, "a version to come"),
+    (V5, "10 0c 0004 4d515454 83 02 003c 0000", 0x84, "3.1 of a bridge, under the name of 3.1.1"),
+    (V5, "10 0e 0006 4d5149736470 83 02 003c 0000", 0x84, "MQTT 3.1 of a bridge"),
     (V5, "10 0d 0004 4d515454 05 03 003c 00 0000", 0x81, "reserved flag"),
     (V5, "10 0d 0004 4d515454 05 22 003c 00 0000", 0x81, "will retain without will"),
     (V5, "10 0d 0004 4d515454 05 0a 003c 00 0000", 0x81, "will QoS without will"),
@@ -148,6 +150,8 @@ fn a_broken_connect_says_in_which_version_to_answer() {
         ("10 0d 0004 4d515454 05 03 003c 00 0000", Some(V5)),
         ("10 0c 0004 4d515454 04 03 003c 0000", Some(V4)),
         ("10 0e 0006 4d5149736470 03 02 003c 0000", Some(V4)),
+        ("10 0e 0006 4d5149736470 83 02 003c 0000", Some(V4)),
+        ("10 0c 0004 4d515454 84 03 003c 0000", Some(V4)),
         ("10 0d 0004 4d515454 06 02 003c 00 0000", Some(V5)),
         ("10 0e 0005 4d51545454 05 02 003c 00 0000", None),
     ] {

@@ -36,6 +36,7 @@ const NONE: Properties<'static> = Properties::EMPTY;
 fn connect_in_both_versions() {
     let mut connect = Connect {
         version: V4,
+        bridge: false,
         clean_start: true,
         keep_alive: 60,
         client_id: "dev",
@@ -48,6 +49,12 @@ fn connect_in_both_versions() {
         bytes(&Packet::Connect(connect), V4),
         b"\x10\x15\x00\x04MQTT\x04\xc2\x00\x3c\x00\x03dev\x00\x01u\x00\x01p"
     );
+    connect.bridge = true;
+    assert_eq!(
+        bytes(&Packet::Connect(connect), V4),
+        b"\x10\x15\x00\x04MQTT\x84\xc2\x00\x3c\x00\x03dev\x00\x01u\x00\x01p"
+    );
+    connect.bridge = false;
     let own = properties(&[Property::SessionExpiry(10), Property::ReceiveMaximum(2)]);
     let will = properties(&[Property::WillDelay(5)]);
     connect = Connect {

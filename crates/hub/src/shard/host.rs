@@ -119,7 +119,8 @@ impl Host<'_> {
         // What is retained is not for a group (4.8.2).
         let wanted = handling == RetainHandling::Send || (handling == RetainHandling::SendIfNew && is_new);
         if wanted && shared.is_none() {
-            let retained = self.intake.shared.retained.matching(filter, self.intake.mono_us);
+            let mut retained = self.intake.shared.retained.matching(filter, self.intake.mono_us);
+            retained.retain(|message| !(options.no_local && message.from == session.id));
             if !retained.is_empty() {
                 let ids: Box<[u32]> = if options.id == 0 { Box::default() } else { [options.id].into() };
                 let target = Target {

@@ -60,6 +60,7 @@ pub struct Client {
     pub stream: TcpStream,
     pub tunnel: Option<Box<dyn Tunnel>>,
     pub version: Version,
+    pub bridge: bool,
     pub user: Option<String>,
     pub password: Option<String>,
     pub client_id: String,
@@ -87,6 +88,7 @@ impl Client {
             stream,
             tunnel: None,
             version: Version::V5,
+            bridge: false,
             user: Some(user.into()),
             password: Some("secret".into()),
             client_id: client_id.into(),
@@ -103,6 +105,12 @@ impl Client {
 
     pub fn v4(mut self) -> Self {
         self.version = Version::V4;
+        self
+    }
+
+    /// Says that it is a bridge, as Mosquitto does.
+    pub fn bridge(mut self) -> Self {
+        self.bridge = true;
         self
     }
 
@@ -149,6 +157,7 @@ impl Client {
         }
         let connect = Connect {
             version: self.version,
+            bridge: self.bridge,
             clean_start: self.clean_start,
             keep_alive: self.keep_alive,
             client_id: &self.client_id,

@@ -13,11 +13,18 @@ const WILL_RETAIN: u8 = 1 << 5;
 const PASSWORD: u8 = 1 << 6;
 const USER_NAME: u8 = 1 << 7;
 
+/// Set in the protocol level by bridges: not of the standard, but what Mosquitto sends first and others know
+/// (`try_private` in its configuration).
+const BRIDGE: u8 = 0x80;
+
 /// A client's request to connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connect<'a> {
     /// The version that the client speaks.
     pub version: Version,
+    /// It is another broker's bridge: it wants no message back that it published itself, and the RETAIN flag as it was
+    /// published.
+    pub bridge: bool,
     /// Clean start; in 3.1.1 clean session.
     pub clean_start: bool,
     /// The keep-alive in seconds; 0 for none.
@@ -52,11 +59,11 @@ pub struct WillView<'a> {
 impl<'a> Connect<'a> {
     pub(super) fn decode(body: &'a [u8]) -> Result<Connect<'a>, DecodeError> {
         let mut r = Reader::new(body);
-        let version = read_version(&mut r)?;
-        Connect::decode_rest(&mut r, version).map_err(|e| DecodeError { connack: Some(version), ..e })
+        let (version, bridge) = read_version(&mut r)?;
+        Connect::decode_rest(&mut r, version, bridge).map_err(|e| DecodeError { connack: Some(version), ..e })
     }
 
-    fn decode_rest(r: &mut Reader<'a>, version: Version) -> Result<Connect<'a>, DecodeError> {
+    fn decode_rest(r: &mut Reader<'a>, version: Version, bridge: bool) -> Result<Connect<'a>, DecodeError> {
         let flags = r.u8()?;
         check_flags(flags, version)?;
         let keep_alive = r.u16()?;
@@ -72,6 +79,7 @@ impl<'a> Connect<'a> {
         r.end()?;
         Ok(Connect {
             version,
+            bridge,
             clean_start: flags & CLEAN != 0,
             keep_alive,
             client_id,
@@ -90,7 +98,7 @@ impl<'a> Connect<'a> {
         }
         write_packet(out, PacketType::Connect, |out| {
             wire::put_binary(out, b"MQTT");
-            out.push(self.version as u8);
+            out.push(self.version as u8 | if self.bridge { BRIDGE } else { 0 });
             let mut flags = 0;
             flags |= if self.clean_start { CLEAN } else { 0 };
             flags |= if self.user_name.is_some() { USER_NAME } else { 0 };
@@ -141,9 +149,9 @@ fn put(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), EncodeError> {
     Ok(())
 }
 
-/// Protocol name and level (3.1.2.1, 3.1.2.2). The CONNACK about an unknown level is in the nearest version
-/// that the client may understand.
-fn read_version(r: &mut Reader<'_>) -> Result<Version, DecodeError> {
+/// Protocol name and level (3.1.2.1, 3.1.2.2), and whether the level is a bridge's. The CONNACK about an unknown level
+/// is in the nearest version that the client may understand: a bridge tries again as an ordinary client.
+fn read_version(r: &mut Reader<'_>) -> Result<(Version, bool), DecodeError> {
     let name = r.binary()?;
     if name != b"MQTT" && name != b"MQIsdp" {
         return Err(DecodeError::new(
@@ -152,12 +160,12 @@ fn read_version(r: &mut Reader<'_>) -> Result<Version, DecodeError> {
         ));
     }
     match (name, r.u8()?) {
-        (b"MQTT", 4) => Ok(Version::V4),
-        (b"MQTT", 5) => Ok(Version::V5),
+        (b"MQTT", level) if level & !BRIDGE == 4 => Ok((Version::V4, level & BRIDGE != 0)),
+        (b"MQTT", level) if level & !BRIDGE == 5 => Ok((Version::V5, level & BRIDGE != 0)),
         (_, level) => Err(DecodeError {
             code: ReasonCode::UnsupportedProtocolVersion,
             what: "only MQTT 3.1.1 and 5 are spoken here",
-            connack: Some(if level > 5 { Version::V5 } else { Version::V4 }),
+            connack: Some(if level & !BRIDGE > 5 { Version::V5 } else { Version::V4 }),
         }),
     }
 }

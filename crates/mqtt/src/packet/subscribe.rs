@@ -21,6 +21,8 @@ pub struct Subscribe<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Filters<'a> {
     raw: &'a [u8],
+    /// They are a bridge's: see [`Filters::of_bridge`].
+    bridge: bool,
 }
 
 /// One filter with its options.
@@ -116,7 +118,21 @@ impl<'a> Filters<'a> {
     /// The filters, in order.
     pub fn iter(&self) -> impl Iterator<Item = Subscription<'a>> + use<'a> {
         let mut r = Reader::new(self.raw);
-        std::iter::from_fn(move || if r.is_empty() { None } else { Subscription::read(&mut r).ok() })
+        let bridge = self.bridge;
+        std::iter::from_fn(move || if r.is_empty() { None } else { Subscription::read(&mut r).ok() }).map(
+            move |wanted| Subscription {
+                // A group may give a message to whoever published it.
+                no_local: wanted.no_local || bridge && topic::shared(wanted.filter).is_none(),
+                retain_as_published: wanted.retain_as_published || bridge,
+                ..wanted
+            },
+        )
+    }
+
+    /// The filters with the options that a bridge wants and cannot write in 3.1.1: no message comes back that the
+    /// bridge published itself, and the RETAIN flag stays as it was published.
+    pub(crate) fn of_bridge(self) -> Filters<'a> {
+        Filters { bridge: true, ..self }
     }
 }
 
@@ -138,7 +154,7 @@ impl<'a> Subscribe<'a> {
         while !r.is_empty() {
             Subscription::read(&mut r)?.check(version)?;
         }
-        Ok(Subscribe { packet_id, properties, filters: Filters { raw } })
+        Ok(Subscribe { packet_id, properties, filters: Filters { raw, bridge: false } })
     }
 
     /// Appends the packet.
@@ -176,6 +192,6 @@ impl SubscribeBuf {
 
     /// The filters as the packet takes them.
     pub fn view(&self) -> Filters<'_> {
-        Filters { raw: &self.raw }
+        Filters { raw: &self.raw, bridge: false }
     }
 }

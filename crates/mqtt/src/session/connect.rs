@@ -10,6 +10,7 @@ impl Session {
     pub(super) fn on_connect<E: Effects>(&mut self, connect: &Connect<'_>, fx: &mut E) {
         let properties = connect.properties;
         self.version = connect.version;
+        self.bridge = connect.bridge;
         self.clean_start = connect.clean_start;
         self.keep_alive_ms = u32::from(connect.keep_alive) * 1500;
         self.client_max_packet = properties.maximum_packet_size().unwrap_or(u32::MAX);

@@ -210,7 +210,8 @@ impl Session {
 
     fn on_subscribe<E: Effects>(&mut self, subscribe: &Subscribe<'_>, fx: &mut E) {
         let mut codes = Vec::new();
-        let ready = fx.subscribe(subscribe, &mut codes);
+        let filters = if self.bridge { subscribe.filters.of_bridge() } else { subscribe.filters };
+        let ready = fx.subscribe(&Subscribe { filters, ..*subscribe }, &mut codes);
         codes.resize(subscribe.filters.iter().count(), ReasonCode::UnspecifiedError);
         let codes = codes.iter().map(|&code| SubAck::permitted(code) as u8).collect();
         self.answer(ready, subscribe.packet_id, Answer::SubAck(codes), fx);

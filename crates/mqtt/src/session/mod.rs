@@ -78,6 +78,8 @@ pub struct Session {
     limits: Limits,
     stage: Stage,
     version: Version,
+    /// The client is another broker's bridge.
+    bridge: bool,
     clean_start: bool,
     /// Reason strings are welcome with every packet (3.1.2.11.7).
     problem_information: bool,
@@ -125,6 +127,7 @@ impl Session {
             limits,
             stage: Stage::Fresh,
             version: Version::V5,
+            bridge: false,
             clean_start: false,
             problem_information: true,
             keep_alive_suspended: false,

@@ -62,6 +62,7 @@ impl Client {
         let v5 = self.version == Version::V5;
         let connect = Connect {
             version: self.version,
+            bridge: false,
             clean_start: false,
             keep_alive: 0,
             client_id: "c",

@@ -50,7 +50,11 @@ impl Effects for Host {
         self.ready
     }
     fn subscribe(&mut self, subscribe: &Subscribe<'_>, codes: &mut Vec<ReasonCode>) -> Ready {
-        let filters: Vec<&str> = subscribe.filters.iter().map(|s| s.filter).collect();
+        let describe = |s: Subscription<'_>| {
+            let options = (s.no_local, s.retain_as_published);
+            format!("{}{}", s.filter, if options == (false, false) { "".into() } else { format!("{options:?}") })
+        };
+        let filters: Vec<String> = subscribe.filters.iter().map(describe).collect();
         self.events.push(format!("subscribe {}", filters.join(" ")));
         codes.extend_from_slice(&self.codes);
         self.ready
@@ -93,6 +97,7 @@ pub struct Line {
 pub fn connect(version: Version) -> Connect<'static> {
     Connect {
         version,
+        bridge: false,
         clean_start: true,
         keep_alive: 0,
         client_id: "c",
