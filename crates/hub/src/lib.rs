@@ -29,6 +29,7 @@ pub mod event;
 mod explain;
 mod hub;
 pub mod policy;
+mod pool;
 mod presence;
 pub mod publication;
 mod report;

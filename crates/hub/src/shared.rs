@@ -13,8 +13,8 @@ use parking_lot::{Condvar, Mutex};
 use rustc_hash::{FxBuildHasher, FxHashSet};
 use std::hash::BuildHasher;
 
-use crate::auth::hash_pool::HashPool;
 use crate::auth::principals::{Changed, Principal, Principals};
+use crate::auth::verification::Verification;
 use crate::clerk::ClerkHandle;
 use crate::clock::Clock;
 use crate::config::HubConfig;
@@ -23,6 +23,7 @@ use crate::devices::Devices;
 use crate::error::HubError;
 use crate::event::{Event, Events};
 use crate::policy::{Policy, PolicySnapshot, Standing};
+use crate::pool::Pool;
 use crate::presence::Presence;
 use crate::publication::Publication;
 use crate::session::SessionKey;
@@ -55,7 +56,7 @@ pub(crate) struct Shared {
     pub dead_letters: Mutex<DeadLetters>,
     pub shards: Box<[ShardShare]>,
     pub clerk: ClerkHandle,
-    pub hash_pool: HashPool,
+    pub hash_pool: Pool<Verification>,
     pub handshakes: HandshakePool,
     /// One for each listener of the configuration.
     pub layers: Box<[Layers]>,

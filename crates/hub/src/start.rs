@@ -12,7 +12,6 @@ use mohhos_decode::{DeadLetters, Names, TableSchema};
 use mohhos_log::{Fs, Log};
 use parking_lot::Mutex;
 
-use crate::auth::hash_pool::HashPool;
 use crate::auth::principals::{Principal, Principals};
 use crate::checkpointer::{Checkpointer, HOLD};
 use crate::clerk::{self, AssignCode, ClerkHandle};
@@ -23,6 +22,7 @@ use crate::error::HubError;
 use crate::event::Events;
 use crate::hub::Hub;
 use crate::policy::{Policy, Standing};
+use crate::pool::Pool;
 use crate::presence::Presence;
 use crate::session::Session;
 use crate::session::recovery::recover;
@@ -34,12 +34,13 @@ use crate::sys::{descriptors, socket};
 use crate::topics::retained::Retained;
 use crate::topics::trie::Subscriptions;
 use crate::transport::Layers;
-use crate::transport::tls::handshake::HandshakePool;
+use crate::transport::tls::handshake;
 
 /// Dead letters kept, and devices for which they are counted one by one.
 const DEAD_LETTERS: (usize, usize) = (1000, 100_000);
-/// Threads that verify passwords, and passwords that may wait for them.
-const HASH_POOL: (usize, usize) = (2, 64);
+/// Threads that verify passwords, and passwords that may wait for them: as many as can be verified before the first of
+/// their connections has waited for too long.
+const HASH_POOL: (usize, usize) = (2, 1024);
 
 /// What the hub is given.
 pub struct HubParts {
@@ -80,11 +81,11 @@ impl Prepared {
             .map_err(HubError::system("an eventfd"))?;
         let (clerk, jobs) = ClerkHandle::new();
         let hash_pool =
-            HashPool::start(HASH_POOL.0, HASH_POOL.1).map_err(HubError::system("a thread for passwords"))?;
+            Pool::start("hash", HASH_POOL.0, HASH_POOL.1, || {}).map_err(HubError::system("a thread for passwords"))?;
         let layers = config.listeners.iter().map(|listener| Layers::new(&listener.transport, &parts.clock));
         let layers = layers.collect::<Result<_, HubError>>()?;
         let handshakes =
-            HandshakePool::start(cores).map_err(HubError::system("a thread for TLS handshakes"))?;
+            handshake::start_pool(cores).map_err(HubError::system("a thread for TLS handshakes"))?;
         let shared = Arc::new(Shared {
             config,
             clock: parts.clock,

@@ -69,18 +69,9 @@ fn nothing_is_lost_or_changes_its_place_in_large_payloads_to_a_slow_reader() {
     let pki = Pki::new();
     let rig = setup(pki.tls(ClientCertificates::Off)).start();
     let config = pki.client(None);
-    let mut slow = client(&rig, &config, Some("other"), "slow").connected();
-    slow.subscribe("big/#", QoS::AtLeastOnce);
-    let mut app = client(&rig, &config, Some("app"), "app").connected();
-    let payload =
-        |n: u32| -> Vec<u8> { (0..300_000u32).map(|at| (at * 31 + n * 7 + (at >> 8)) as u8).collect() };
-    // Far more than the sockets' buffers hold: it is written in parts, and read from only afterwards.
-    for n in 0..20 {
-        app.publish_acked("big/payload", payload(n));
-    }
-    for n in 0..20 {
-        assert!(slow.message().payload == payload(n), "payload {n}");
-    }
+    let slow = client(&rig, &config, Some("other"), "slow").connected();
+    let app = client(&rig, &config, Some("app"), "app").connected();
+    common::carries_large_payloads(app, slow);
 }
 
 #[test]

@@ -78,15 +78,7 @@ fn nothing_is_lost_in_large_payloads_through_websocket_within_tls() {
         let socket = WebSocket::open(tls(&config, stream.try_clone().unwrap()));
         Client::on(stream, user, "c").through(socket).connected()
     };
-    let (mut slow, mut app) = (client("other"), client("app"));
-    slow.subscribe("big/#", QoS::AtLeastOnce);
-    let payload = |n: u32| -> Vec<u8> { (0..200_000u32).map(|at| (at * 13 + n) as u8).collect() };
-    for n in 0..20 {
-        app.publish_acked("big/payload", payload(n));
-    }
-    for n in 0..20 {
-        assert!(slow.message().payload == payload(n), "payload {n}");
-    }
+    common::carries_large_payloads(client("app"), client("other"));
 }
 
 #[test]

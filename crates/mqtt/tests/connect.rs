@@ -206,6 +206,25 @@ fn a_connection_without_connect_is_ended_in_time() {
 }
 
 #[test]
+fn a_connect_about_which_the_host_does_not_decide_in_time_is_refused() {
+    for (version, answer) in [(V4, "CONNACK server unavailable"), (V5, "CONNACK server busy")] {
+        let mut line = Line::new(Limits::default());
+        line.now = 5000;
+        line.connect(&connect(version));
+        line.events();
+        assert_eq!(line.session.deadline(), Some(15_000));
+        line.session.tick(14_999, &mut line.host);
+        assert!(line.events().is_empty());
+        line.session.tick(15_000, &mut line.host);
+        assert_eq!(line.events(), ["close Refused(ServerBusy)"]);
+        let sent = line.sent();
+        assert!(sent.len() == 1 && sent[0].starts_with(answer), "{sent:?}");
+        line.accept(&Accept::default(), None);
+        assert!(line.sent().is_empty(), "the decision comes too late");
+    }
+}
+
+#[test]
 fn a_normal_disconnect_drops_the_will_and_any_other_end_publishes_it() {
     let request = |version| Connect { will: Some(will(Properties::EMPTY)), ..connect(version) };
     let mut line = Line::open_with(Limits::default(), &request(V4), None);

@@ -13,9 +13,9 @@ use super::connection::{Arrival, Connection, Io, Stage, Transfer};
 use super::host::Request;
 use super::timers::Timer;
 use super::{Shard, Token, protocol_limits};
-use crate::auth::hash_pool::HashJob;
 use crate::auth::principals::{Credential, Principal};
 use crate::auth::secrets::{hash_secret, same_hash};
+use crate::auth::verification::Verification;
 use crate::event::{Action, Refusal};
 use crate::session::SessionKey;
 use crate::shared::Control;
@@ -249,13 +249,15 @@ impl Shard {
         let Some(connection) = self.connections.get_mut(slot as usize) else { return };
         let (generation, address) = (connection.generation, connection.address);
         let names = (arrival.principal.name.clone(), arrival.client.clone());
-        connection.stage = Stage::Verifying(arrival);
+        let waits = Arc::new(());
+        let awaited = Arc::downgrade(&waits);
+        connection.stage = Stage::Verifying(arrival, waits);
         let shared = self.intake.shared.clone();
         let shard = usize::from(self.intake.shard);
         let answer = shared.clone();
         let done =
             Box::new(move |right| answer.shards[shard].send(Control::Verified { slot, generation, right }));
-        if shared.hash_pool.submit(HashJob { phc, password, done }).is_err() {
+        if shared.hash_pool.submit(Verification { phc, password, awaited, done }).is_err() {
             let why = "too many passwords wait to be verified; it may try again, or use a generated secret";
             self.refuse_event(&names.0, &names.1, address, ReasonCode::QuotaExceeded, why.into());
             self.refuse(slot, ReasonCode::QuotaExceeded, "too many logins at once, try again");
@@ -265,12 +267,14 @@ impl Shard {
     /// A password was verified.
     pub(super) fn verified(&mut self, slot: u32, generation: u32, right: bool) {
         let Some(connection) = self.connections.get_mut(slot as usize) else { return };
-        if connection.generation != generation || !matches!(connection.stage, Stage::Verifying(_)) {
+        if connection.generation != generation || !matches!(connection.stage, Stage::Verifying(..)) {
             return;
         }
-        let Stage::Verifying(arrival) = std::mem::replace(&mut connection.stage, Stage::Greeting) else {
+        let Stage::Verifying(arrival, waits) = std::mem::replace(&mut connection.stage, Stage::Greeting)
+        else {
             return;
         };
+        drop(waits);
         // It may have been disabled or changed while the pool was busy.
         let current = self.intake.shared.principals.get(&arrival.principal.name);
         if right && current.is_some_and(|current| *current == *arrival.principal) {

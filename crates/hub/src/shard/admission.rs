@@ -157,7 +157,8 @@ impl Shard {
         let done = Box::new(move |handshake, progress| {
             answer.shards[shard].send(Control::Handshaken { slot, generation, handshake, progress });
         });
-        shared.handshakes.submit(Job { handshake, done });
+        // Only a pool that has stopped gives it back, and then nobody waits for it.
+        let _ = shared.handshakes.submit(Job { handshake, done });
     }
 
     /// A connection that waits for us is not held to its time; true if it does.

@@ -23,8 +23,8 @@ const MAX_SPARES: usize = 64;
 pub enum Stage {
     /// CONNECT is to come.
     Greeting,
-    /// The password is being verified by the pool.
-    Verifying(Box<Arrival>),
+    /// The password is being verified by the pool, or waits for that as long as the second is alive.
+    Verifying(Box<Arrival>, Arc<()>),
     /// CONNECT was accepted; the session's slot.
     Open(u32),
     /// It is over: what is left is written, and the client's end waited for.

@@ -182,7 +182,7 @@ impl Shard {
                 self.ended(slot, Close::Violation(error), will);
             }
             Stage::Closing => {}
-            Stage::Greeting | Stage::Verifying(_) => {
+            Stage::Greeting | Stage::Verifying(..) => {
                 connection.stage = Stage::Closing;
                 self.refuse_event("", "", address, ReasonCode::ProtocolError, failure.why);
                 self.linger(slot);

@@ -68,10 +68,15 @@ impl Shard {
         let mut plain = Plain::new(&mut connection.io.out);
         connection.protocol.tick(now_ms, &mut plain);
         let (will, close) = (plain.will, plain.close);
-        match close {
-            Some(cause) => self.ended(slot, cause, will),
-            None => self.set_timer(slot),
+        let Some(cause) = close else { return self.set_timer(slot) };
+        if let Stage::Verifying(arrival, _) = &connection.stage {
+            let (name, client) = (arrival.principal.name.clone(), arrival.client.clone());
+            let address = connection.address;
+            let why = "its password was not verified in time, for too many wait; it may try again, or use a generated \
+                       secret";
+            self.refuse_event(&name, &client, address, ReasonCode::ServerBusy, why.into());
         }
+        self.ended(slot, cause, will);
     }
 
     /// Does what a call into the protocol brought about.

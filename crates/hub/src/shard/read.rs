@@ -107,7 +107,7 @@ impl Shard {
             let stalled = self.connections.get(slot as usize).is_some_and(|c| c.io.stalled);
             return (if stalled { Read::Done } else { Read::More }, 0);
         }
-        if matches!(connection.stage, Stage::Verifying(_)) {
+        if matches!(connection.stage, Stage::Verifying(..)) {
             return (Read::Done, 0);
         }
         if matches!(connection.transport, Transport::Layered(_)) {

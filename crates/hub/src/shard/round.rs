@@ -234,7 +234,9 @@ impl Shard {
             return;
         }
         let Some(connection) = self.connections.get_mut(slot as usize) else { return };
-        if paused || connection.io.ready || connection.io.stalled || connection.io.held_ms != 0 {
+        let is_decided = !matches!(connection.stage, Stage::Verifying(..));
+        let unheard = paused || connection.io.ready || connection.io.stalled || connection.io.held_ms != 0;
+        if is_decided && unheard {
             // It may have said something that was not read yet.
             connection.protocol.resume_keep_alive(now_ms);
         }

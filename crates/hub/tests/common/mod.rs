@@ -13,6 +13,7 @@ use mohhos_hub::{
 };
 use mohhos_log::testing::ForgetfulFs;
 use mohhos_log::{Fs, Log, LogConfig};
+use mohhos_mqtt::QoS;
 
 pub mod client;
 pub mod gate;
@@ -120,6 +121,20 @@ impl Setup {
         let (hub, receivers) = prepared.open().unwrap();
         let port = hub.ports()[0].1;
         Rig { hub, log, receivers, port, metrics }
+    }
+}
+
+/// Sends far more than the sockets' buffers hold to a client that reads only afterwards: it is written in parts, and
+/// nothing may be lost or change its place.
+pub fn carries_large_payloads(mut app: Client, mut slow: Client) {
+    let payload =
+        |n: u32| -> Vec<u8> { (0..300_000u32).map(|at| (at * 31 + n * 7 + (at >> 8)) as u8).collect() };
+    slow.subscribe("big/#", QoS::AtLeastOnce);
+    for n in 0..20 {
+        app.publish_acked("big/payload", payload(n));
+    }
+    for n in 0..20 {
+        assert!(slow.message().payload == payload(n), "payload {n}");
     }
 }
 

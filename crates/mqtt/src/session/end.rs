@@ -24,22 +24,26 @@ impl Session {
         }
     }
 
-    /// Time has passed: ends the connection if the client was silent for too long (3.1.2.10).
+    /// Time has passed: ends the connection if the client was silent for too long (3.1.2.10), or the host has not decided
+    /// about its CONNECT within the time that the client had for it.
     pub fn tick<E: Effects>(&mut self, now: u64, fx: &mut E) {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return;
         }
-        if self.stage == Stage::Fresh {
-            return self.end(Close::ConnectTimeout, fx);
+        match self.stage {
+            Stage::Fresh => self.end(Close::ConnectTimeout, fx),
+            Stage::Deciding => self.refuse(ReasonCode::ServerBusy, "too many connect at once, try again", fx),
+            Stage::Open | Stage::Closed => {
+                self.send_disconnect(ReasonCode::KeepAliveTimeout, "", fx);
+                self.end(Close::KeepAlive, fx);
+            }
         }
-        self.send_disconnect(ReasonCode::KeepAliveTimeout, "", fx);
-        self.end(Close::KeepAlive, fx);
     }
 
     /// When [`Session::tick`] would end the connection if nothing came until then, on the host's clock.
     pub fn deadline(&self) -> Option<u64> {
         match self.stage {
-            Stage::Fresh => Some(self.heard_ms + u64::from(self.limits.connect_timeout_ms)),
+            Stage::Fresh | Stage::Deciding => Some(self.heard_ms + u64::from(self.limits.connect_timeout_ms)),
             Stage::Open if self.keep_alive_ms > 0 && !self.keep_alive_suspended => {
                 Some(self.heard_ms + u64::from(self.keep_alive_ms))
             }

@@ -5,19 +5,17 @@
 //! A handshake that has begun goes before a new one. So a storm drains in order, one after the other, instead of all
 //! handshakes getting slower together until all of them time out.
 
-use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
-use parking_lot::{Condvar, Mutex};
 use rustls::HandshakeKind;
 use rustls::server::UnbufferedServerConnection;
 
 use super::acceptor::Acceptor;
 use super::identity::name_of;
 use super::records::{self, Step};
+use crate::pool::Pool;
 
 /// How far these threads step back behind the shards.
 const NICE: i32 = 5;
@@ -146,94 +144,27 @@ pub struct Job {
     pub done: Box<dyn FnOnce(Box<Handshake>, Progress) + Send>,
 }
 
-/// The threads and their queues. The shards bound how many jobs there are (see `shard::admission`).
-pub struct HandshakePool {
-    queue: Arc<Queue>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-}
+impl crate::pool::Job for Job {
+    fn is_urgent(&self) -> bool {
+        self.handshake.has_begun()
+    }
 
-#[derive(Default)]
-struct Queue {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    begun: VecDeque<Job>,
-    new: VecDeque<Job>,
-    stopped: bool,
-}
-
-impl State {
-    fn next(&mut self) -> Option<Job> {
-        self.begun.pop_front().or_else(|| self.new.pop_front())
+    fn run(self) {
+        let Job { mut handshake, done } = self;
+        let progress = handshake.advance();
+        done(handshake, progress);
     }
 }
 
-impl HandshakePool {
-    /// Starts so many threads.
-    pub fn start(threads: usize) -> io::Result<Self> {
-        let queue = Arc::new(Queue::default());
-        let threads = (0..threads)
-            .map(|n| {
-                let queue = queue.clone();
-                std::thread::Builder::new().name(format!("tls-{n}")).spawn(move || queue.work())
-            })
-            .collect::<io::Result<Vec<_>>>()?;
-        Ok(Self { queue, threads: Mutex::new(threads) })
-    }
+/// The threads for handshakes. The shards bound how many jobs there are (see `shard::admission`).
+pub type HandshakePool = Pool<Job>;
 
-    /// Takes a job.
-    pub fn submit(&self, job: Job) {
-        let mut state = self.queue.state.lock();
-        if state.stopped {
-            return;
-        }
-        if job.handshake.has_begun() {
-            state.begun.push_back(job);
-        } else {
-            state.new.push_back(job);
-        }
-        drop(state);
-        self.queue.changed.notify_one();
-    }
-
-    /// Forgets what waits, and ends the threads.
-    pub fn stop(&self) {
-        let mut state = self.queue.state.lock();
-        state.stopped = true;
-        let forgotten = (std::mem::take(&mut state.begun), std::mem::take(&mut state.new));
-        drop(state);
-        drop(forgotten);
-        self.queue.changed.notify_all();
-        for thread in std::mem::take(&mut *self.threads.lock()) {
-            // A thread that panicked has nothing to tell here.
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Queue {
-    fn work(&self) {
-        give_way();
-        loop {
-            let mut state = self.state.lock();
-            let job = loop {
-                if state.stopped {
-                    return;
-                }
-                match state.next() {
-                    Some(job) => break job,
-                    None => self.changed.wait(&mut state),
-                }
-            };
-            drop(state);
-            let Job { mut handshake, done } = job;
-            let progress = handshake.advance();
-            done(handshake, progress);
-        }
-    }
+/// Starts so many threads for handshakes.
+///
+/// # Errors
+/// As [`Pool::start`].
+pub fn start_pool(threads: usize) -> io::Result<HandshakePool> {
+    Pool::start("tls", threads, usize::MAX, give_way)
 }
 
 fn give_way() {
