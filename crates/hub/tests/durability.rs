@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use common::gate::{Gate, GatedFs, OpenAtEnd};
 use common::{Client, Got, Rig, Setup};
-use mohhos_hub::{Event, Publication};
+use mohhos_hub::{Event, ManualClock, Publication};
 use mohhos_log::testing::{ForgetfulFs, Random};
 use mohhos_log::{Log, LogConfig};
-use mohhos_mqtt::packet::Packet;
-use mohhos_mqtt::{QoS, ReasonCode};
+use mohhos_mqtt::packet::{Disconnect, Packet};
+use mohhos_mqtt::{Property, PropertyBuf, QoS, ReasonCode};
 
 #[test]
 fn nothing_is_acknowledged_before_the_sync_that_covers_it_has_returned() {
@@ -208,4 +208,81 @@ fn a_clean_stop_keeps_sessions_and_retained_messages_and_needs_no_old_log() {
     let mut topics = vec![app.message().topic, app.message().topic];
     topics.sort();
     assert_eq!(topics, ["devices/pump-1/status", "r"]);
+}
+
+/// Lets a client of the first hub go, cuts the power, and starts again; what came of it.
+fn after_a_cut(clock: &Arc<ManualClock>, checkpoint: bool, seed: u64, go: impl FnOnce(&Rig, Client)) -> Rig {
+    let disk = ForgetfulFs::new();
+    let setup = |fs| Setup { fs: Arc::new(fs), clock: clock.clone(), shards: 1, ..Setup::default() };
+    let rig = setup(disk.clone()).start();
+    let mut mortal = rig.client("pump-9", "mortal").persistent();
+    mortal.will = Some(("devices/pump-9/events/gone".into(), b"gone".into(), QoS::AtLeastOnce, false));
+    mortal.will_delay_s = 30;
+    go(&rig, mortal.connected());
+    rig.eventually("it has left", |hub| !hub.connection("pump-9").is_some_and(|pump| pump.connected));
+    if checkpoint {
+        assert!(rig.hub.checkpoint().is_ok());
+    }
+    // What follows it in the log is on disk, and so it is.
+    rig.connect("pump-0", "c").publish_acked("devices/pump-0/events/e", "x");
+    let after = disk.crash(&mut Random::new(seed));
+    drop(rig);
+    setup(after).start()
+}
+
+#[test]
+fn a_will_that_waits_for_its_delay_is_published_once_though_the_power_was_cut() {
+    for (seed, checkpoint) in [(1, false), (2, true), (3, false)] {
+        let clock = Arc::new(ManualClock::new(1_700_000_000_000_000));
+        let rig = after_a_cut(&clock, checkpoint, seed, |_, mortal| drop(mortal));
+        let mut watcher = rig.client("other", "w").persistent().connected();
+        watcher.subscribe("devices/pump-9/events/#", QoS::AtLeastOnce);
+        clock.advance(29_000_000);
+        watcher.nothing_came();
+        clock.advance(2_000_000);
+        let message = watcher.message();
+        assert_eq!((&*message.topic, message.text()), ("devices/pump-9/events/gone", "gone"));
+        clock.advance(60_000_000);
+        watcher.nothing_came();
+    }
+}
+
+#[test]
+fn a_will_that_a_client_came_back_before_is_not_published_after_a_cut() {
+    let clock = Arc::new(ManualClock::new(1_700_000_000_000_000));
+    let rig = after_a_cut(&clock, false, 4, |rig, mortal| {
+        drop(mortal);
+        rig.eventually("it has left", |hub| !hub.connection("pump-9").is_some_and(|pump| pump.connected));
+        let mut back = rig.client("pump-9", "mortal").persistent();
+        assert!(back.connect());
+        back.disconnect();
+    });
+    let mut watcher = rig.connect("other", "w");
+    watcher.subscribe("devices/pump-9/events/#", QoS::AtLeastOnce);
+    clock.advance(40_000_000);
+    watcher.nothing_came();
+}
+
+#[test]
+fn a_session_whose_expiry_was_changed_when_it_said_goodbye_ends_by_that_after_a_cut() {
+    for (seed, checkpoint) in [(5, false), (6, true)] {
+        let clock = Arc::new(ManualClock::new(1_700_000_000_000_000));
+        let rig = after_a_cut(&clock, checkpoint, seed, |_, mut mortal| {
+            let mut properties = PropertyBuf::new();
+            properties.push(Property::SessionExpiry(20)).unwrap();
+            let code = ReasonCode::Success;
+            mortal.send(&Packet::Disconnect(Disconnect { code, properties: properties.view() }));
+            assert_eq!(mortal.next(), Got::End);
+        });
+        clock.advance(19_000_000);
+        let mut early = rig.client("pump-9", "mortal").persistent();
+        assert!(early.connect(), "it is there for 20 seconds after the start");
+        let mut properties = PropertyBuf::new();
+        properties.push(Property::SessionExpiry(20)).unwrap();
+        let code = ReasonCode::Success;
+        early.send(&Packet::Disconnect(Disconnect { code, properties: properties.view() }));
+        assert_eq!(early.next(), Got::End);
+        clock.advance(21_000_000);
+        rig.eventually("the session has ended", |_| rig.sessions_per_shard().iter().sum::<u64>() == 0);
+    }
 }

@@ -1,7 +1,7 @@
 //! The checkpoint: sessions and retained messages as of one position of the log, so that a start need not read all of
 //! it.
 //!
-//! Content of the file, version 2, integers little endian; `bytes` is a u32 length and as many bytes:
+//! Content of the file, version 3, integers little endian; `bytes` is a u32 length and as many bytes:
 //!
 //! | part | fields |
 //! | --- | --- |
@@ -12,8 +12,9 @@
 //! A session: principal bytes, client bytes, expiry u32, number of subscriptions u32 and of each options (as in a
 //! session record) and filter bytes, number of queued messages u32 and of each offset u64, QoS u8, retain u8, number
 //! of identifiers u16 and these u32, then u8: 0, or 1 if it came by a shared subscription, followed by its filter as
-//! bytes, the publisher's QoS u8 and RETAIN flag u8; then the protocol's state as bytes. In version 1 there were no
-//! shared subscriptions, and that u8 is missing.
+//! bytes, the publisher's QoS u8 and RETAIN flag u8; then the protocol's state as bytes, and the will that waits for its
+//! delay as bytes (`session::pending_will`), none if there is none. In version 1 there were no shared subscriptions, and
+//! that u8 is missing; before version 3 the will is.
 //! A session whose expiry is 0 is not kept itself: it is there for the messages of shared subscriptions that it has not
 //! acknowledged.
 //! A retained message: topic, properties, payload, principal as bytes; QoS u8; offset u64; arrival i64.
@@ -28,13 +29,14 @@ use mohhos_mqtt::QoS;
 use mohhos_mqtt::session::SessionState;
 use parking_lot::{Condvar, Mutex};
 
+use super::pending_will::PendingWill;
 use super::queue::{Queued, Turn};
 use super::record::{put_options, take_options};
 use super::{SessionKey, Subscription};
 use crate::topics::message::{Message, SessionId};
 
 /// The version of the content.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// The oldest version that is read.
 pub const OLDEST: u32 = 1;
 /// The file's name.
@@ -98,6 +100,8 @@ pub struct Kept {
     pub queue: Vec<Queued>,
     /// What is in flight.
     pub state: SessionState,
+    /// Its will, if that waits for its delay.
+    pub will: Option<Box<PendingWill>>,
 }
 
 /// What a shard has contributed: what is contained of each shard's records, and its sessions.
@@ -124,6 +128,7 @@ pub fn put_session<'a>(
     subscriptions: &[Subscription],
     queue: impl ExactSizeIterator<Item = &'a Queued>,
     state: &SessionState,
+    will: Option<&PendingWill>,
     out: &mut Vec<u8>,
 ) {
     put_bytes(key.principal.as_bytes(), out);
@@ -153,6 +158,11 @@ pub fn put_session<'a>(
     let mut exported = Vec::new();
     // The file gets its name only when all of it is committed.
     state.export(u64::MAX, &mut exported);
+    put_bytes(&exported, out);
+    exported.clear();
+    if let Some(will) = will {
+        will.encode(&mut exported);
+    }
     put_bytes(&exported, out);
 }
 
@@ -256,6 +266,12 @@ impl<'a> Take<'a> {
             kept.queue.push(Queued { offset, qos, retain, ids, body: None, reserved: 0, share });
         }
         kept.state = SessionState::import(self.bytes()?).ok()?;
+        if self.version >= 3 {
+            let will = self.bytes()?;
+            if !will.is_empty() {
+                kept.will = Some(Box::new(PendingWill::decode(will)?));
+            }
+        }
         Some((key, kept))
     }
 
@@ -282,6 +298,9 @@ impl<'a> Take<'a> {
 
 #[cfg(test)]
 mod tests {
+    use mohhos_mqtt::Properties;
+    use mohhos_mqtt::packet::WillView;
+    use mohhos_mqtt::session::Will;
     use proptest::prelude::*;
 
     use super::*;
@@ -305,7 +324,15 @@ mod tests {
         let mut state = SessionState::default();
         state.replay_reserved(100, QoS::ExactlyOnce, 7);
         let mut part = Part { contained: vec![400, 500], oldest: Some(100), sessions: 1, bytes: Vec::new() };
-        put_session(&key, 3600, &subscriptions, queue.iter(), &state, &mut part.bytes);
+        let view = WillView {
+            topic: "w",
+            payload: b"gone",
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            properties: Properties::EMPTY,
+        };
+        let will = PendingWill { will: Will::from_view(&view), due_us: 77 };
+        put_session(&key, 3600, &subscriptions, queue.iter(), &state, Some(&will), &mut part.bytes);
         let other = Part { contained: vec![350, 600], ..Part::default() };
         let mut message = Message::new("t", &[3, 0, 1, b'x'], b"body", SessionId::GATEWAY, "p".into());
         message.offset = 77;
@@ -328,6 +355,8 @@ mod tests {
         assert_eq!((&*turn.filter, turn.qos, turn.retain), ("$share/g/devices/#", QoS::ExactlyOnce, true));
         assert!(kept.queue[0].share.is_none());
         assert_eq!(kept.state.deliveries().collect::<Vec<_>>(), [100]);
+        let will = kept.will.as_deref().unwrap();
+        assert_eq!((&*will.will.topic, &*will.will.payload, will.due_us), ("w", &b"gone"[..], 77));
         let retained = &content.retained[0];
         assert_eq!((retained.topic(), retained.payload(), retained.offset), ("t", &b"body"[..], 77));
         assert_eq!(retained.properties().content_type(), Some("x"));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mohhos_mqtt::session::{SessionState, Will};
+use mohhos_mqtt::session::SessionState;
 use rustc_hash::FxHashMap;
 
 use crate::auth::principals::Principal;
@@ -14,6 +14,7 @@ use crate::topics::trie::Options;
 
 pub mod checkpoint;
 pub mod gate;
+pub mod pending_will;
 pub mod queue;
 pub mod record;
 pub mod recovery;
@@ -21,6 +22,7 @@ pub mod store;
 pub mod ways;
 
 use gate::Gate;
+use pending_will::PendingWill;
 use queue::Queue;
 use ways::Ways;
 
@@ -81,7 +83,7 @@ pub struct Session {
     /// What it missed since that was last told.
     pub missed: Option<Box<Missed>>,
     /// A will that waits for its delay.
-    pub will: Option<Box<Will>>,
+    pub will: Option<Box<PendingWill>>,
     /// What was decided about the topics that it publishes to.
     pub ways: Ways,
     /// What it may not receive of what it is subscribed to; `None` if there is no such thing.

@@ -15,6 +15,8 @@
 //! | 8 ended | |
 //! | 9 took turn | how many bytes before this record the message's is u32, its QoS u8, its RETAIN flag u8, filter of the shared subscription to the end |
 //! | 10 took over | the message's offset u64, its QoS u8, its RETAIN flag u8, filter of the shared subscription to the end |
+//! | 11 left | expiry in seconds u32; its will as in `session::pending_will`, if it waits for its delay |
+//! | 12 will gone | |
 //!
 //! In 4, 5 and 6, the offset of a message that came by a shared subscription has a number that stands for the filter in
 //! its upper byte (`topics::share::delivery_id`).
@@ -98,6 +100,15 @@ pub enum Change<'a> {
         /// The filter of the shared subscription.
         filter: &'a str,
     },
+    /// A connection has ended, and what was known of the session's end has changed.
+    Left {
+        /// For how long it outlives its connection now, in seconds.
+        expiry_s: u32,
+        /// The will that waits for its delay, encoded; empty if there is none.
+        will: &'a [u8],
+    },
+    /// The will that waited was published, or its client is back before it was.
+    WillGone,
 }
 
 /// Appends an options field.
@@ -176,6 +187,12 @@ impl<'a> Change<'a> {
                 out.extend_from_slice(&[qos as u8, u8::from(retain)]);
                 out.extend_from_slice(filter.as_bytes());
             }
+            Change::Left { expiry_s, will } => {
+                out.push(11);
+                out.extend_from_slice(&expiry_s.to_le_bytes());
+                out.extend_from_slice(will);
+            }
+            Change::WillGone => out.push(12),
         }
     }
 
@@ -218,6 +235,11 @@ impl<'a> Change<'a> {
                 let (qos, retain, filter) = take_turn(rest)?;
                 Change::TookOver { offset: u64::from_le_bytes(*offset), qos, retain, filter }
             }
+            11 => {
+                let (expiry, will) = body.split_first_chunk::<4>()?;
+                Change::Left { expiry_s: u32::from_le_bytes(*expiry), will }
+            }
+            12 if body.is_empty() => Change::WillGone,
             _ => return None,
         })
     }
@@ -250,6 +272,9 @@ mod tests {
                 retain: false,
                 filter: "$share/g/a/#",
             },
+            Change::Left { expiry_s: 60, will: b"" },
+            Change::Left { expiry_s: u32::MAX, will: b"as encoded" },
+            Change::WillGone,
         ] {
             change.encode(&mut bytes);
             assert_eq!(Change::decode(&bytes), Some(change));
@@ -258,7 +283,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn foreign_bytes_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..40), op in 0u8..12) {
+        fn foreign_bytes_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..40), op in 0u8..14) {
             let _ = Change::decode(&bytes);
             let _ = Change::decode(&[&[VERSION, op], &bytes[..]].concat());
         }

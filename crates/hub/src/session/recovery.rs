@@ -7,6 +7,7 @@ use mohhos_log::{Fs, Kind, Log, ReadError, RecordView};
 use mohhos_mqtt::QoS;
 
 use super::checkpoint::{self, Content, FILE, Kept, KeptShard, OLDEST, VERSION};
+use super::pending_will::PendingWill;
 use super::queue::{Queue, Queued, Turn};
 use super::record::Change;
 use super::{ByKey, Session, SessionKey, Subscription};
@@ -302,6 +303,7 @@ impl Replay {
                 _ => self.add(key, home),
             };
             self.sessions[index].kept.expiry_s = expiry_s;
+            self.sessions[index].kept.will = None;
             self.sessions[index].home = home;
             return;
         }
@@ -327,6 +329,11 @@ impl Replay {
                 kept.queue.retain(|queued| queued.offset != offset);
             }
             Change::Released { packet_id } => kept.state.replay_released(packet_id),
+            Change::Left { expiry_s, will } => {
+                kept.expiry_s = expiry_s;
+                kept.will = PendingWill::decode(will).map(Box::new);
+            }
+            Change::WillGone => kept.will = None,
             Change::Ended => self.end(index),
         }
     }
@@ -394,5 +401,6 @@ fn restored(replayed: Replayed, max_queued: usize) -> Session {
     session.subscriptions = kept.subscriptions;
     session.queue = queue;
     session.state = Some(kept.state);
+    session.will = kept.will;
     session
 }

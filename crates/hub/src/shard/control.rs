@@ -214,7 +214,7 @@ impl Shard {
             // It is not kept, but others of its groups get what it has not acknowledged.
             let shared: Vec<&Queued> =
                 session.queue.logged().filter(|queued| queued.share.is_some()).collect();
-            put_session(&session.key, 0, &[], shared.into_iter(), &nothing, &mut part.bytes);
+            put_session(&session.key, 0, &[], shared.into_iter(), &nothing, None, &mut part.bytes);
             part.sessions += 1;
             part.oldest = part.oldest.into_iter().chain(session.queue.oldest()).min();
         }
@@ -231,6 +231,7 @@ impl Shard {
                 &session.subscriptions,
                 queue,
                 state,
+                session.will.as_deref(),
                 &mut part.bytes,
             );
             part.sessions += 1;

@@ -17,6 +17,8 @@ use super::timers::Timer;
 use crate::auth::principals::PrincipalKind;
 use crate::event::{Action, Event, Refusal};
 use crate::session::Session;
+use crate::session::pending_will::PendingWill;
+use crate::session::record::Change;
 
 /// How long a closing connection may take to read what is left for it, in milliseconds.
 const LINGER_MS: u64 = 2000;
@@ -113,14 +115,13 @@ impl Shard {
         if let Stage::Open(session_slot) = stage {
             if let Some(session) = self.sessions.get(session_slot) {
                 session.state = Some(protocol.into_state());
-                session.expiry_s = expiry_s;
                 let key = session.key.clone();
                 if matches!(cause, Close::Violation(_)) {
                     self.refused_for_good(Action::Protocol, &key.principal, &key.client, address, cause);
                 }
             }
             self.tell_missed_of(session_slot);
-            self.leave(session_slot, id, cause, will);
+            self.leave(session_slot, id, cause, will, expiry_s);
         } else if matches!(cause, Close::Violation(_) | Close::ConnectTimeout) {
             self.refused_for_good(Action::Connect, "", "", address, cause);
         }
@@ -187,10 +188,30 @@ impl Shard {
         }
     }
 
-    /// A session has lost its connection.
-    fn leave(&mut self, slot: u32, connection: u64, cause: Close, will: Option<Box<Will>>) {
+    /// A session has lost its connection, and outlives it by so many seconds.
+    fn leave(
+        &mut self,
+        slot: u32,
+        connection: u64,
+        cause: Close,
+        will: Option<Box<Will>>,
+        expiry_s: u32,
+    ) {
         let now_ms = self.now_ms();
         let Some(session) = self.sessions.get(slot) else { return };
+        let is_changed = std::mem::replace(&mut session.expiry_s, expiry_s) != expiry_s;
+        let delay_s = will.as_ref().map_or(0, |will| will.delay_s.min(expiry_s));
+        let due_us = self.intake.wall_us.saturating_add(i64::from(delay_s) * 1_000_000);
+        let (waits, now) = if delay_s == 0 { (None, will) } else { (will, None) };
+        let is_fired = waits.is_some() || now.is_some();
+        session.will = waits.map(|will| Box::new(PendingWill { will: *will, due_us }));
+        if session.persistent && expiry_s > 0 && (is_changed || session.will.is_some()) {
+            let mut encoded = Vec::new();
+            if let Some(will) = &session.will {
+                will.encode(&mut encoded);
+            }
+            self.intake.journal.change(&session.key, &Change::Left { expiry_s, will: &encoded });
+        }
         session.connection = None;
         session.turn = session.turn.wrapping_add(1);
         session.queue.disconnected();
@@ -207,18 +228,14 @@ impl Shard {
             at_us: self.intake.wall_us,
             reason,
             clean: matches!(cause, Close::Disconnect(_)),
-            will: will.is_some(),
+            will: is_fired,
             last,
         });
-        let expiry_s = session.expiry_s;
-        if let Some(will) = will {
-            let delay_s = will.delay_s.min(expiry_s);
-            if delay_s == 0 {
-                self.will_due(slot, &will);
-            } else {
-                session.will = Some(will);
-                self.timers.set(now_ms + u64::from(delay_s) * 1000, Timer::Will { session: id, turn });
-            }
+        if delay_s > 0 {
+            self.timers.set(now_ms + u64::from(delay_s) * 1000, Timer::Will { session: id, turn });
+        }
+        if let Some(will) = now {
+            self.publish_will_of(slot, &will);
         }
         if expiry_s == 0 {
             self.end_session(slot);
@@ -232,7 +249,16 @@ impl Shard {
     }
 
     /// The delay of a session's will is over.
-    pub(super) fn will_due(&mut self, slot: u32, will: &Will) {
+    pub(super) fn will_due(&mut self, slot: u32) {
+        let Some(session) = self.sessions.get(slot) else { return };
+        let Some(pending) = session.will.take() else { return };
+        let key = session.key.clone();
+        self.publish_will_of(slot, &pending.will);
+        // In the same batch of records as the will itself.
+        self.intake.journal.change(&key, &Change::WillGone);
+    }
+
+    fn publish_will_of(&mut self, slot: u32, will: &Will) {
         let Some(session) = self.sessions.get(slot) else { return };
         let (principal, device) = (session.principal.clone(), session.device.clone());
         let mut publisher = Session::new(session.key.clone(), principal, device);

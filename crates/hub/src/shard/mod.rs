@@ -291,6 +291,11 @@ impl Shard {
             }
             session.memberships = memberships.into();
             self.intake.counters().subscriptions.add(session.subscriptions.len() as u64);
+            if let Some(will) = &session.will {
+                let left_ms = u64::try_from(will.due_us - self.intake.wall_us).unwrap_or(0).div_ceil(1000);
+                let timer = Timer::Will { session: session.id, turn: session.turn };
+                self.timers.set(now_ms + left_ms, timer);
+            }
             if expiry_s != u32::MAX {
                 let timer = Timer::Expiry { session: session.id, turn: session.turn };
                 self.timers.set(now_ms + u64::from(expiry_s) * 1000, timer);

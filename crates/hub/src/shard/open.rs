@@ -132,7 +132,9 @@ impl Shard {
             } else if let Some(session) = self.sessions.get(slot) {
                 session.principal = arrival.principal.clone();
                 session.device = device;
-                session.will = None;
+                if session.will.take().is_some() {
+                    self.intake.journal.change(&session.key, &Change::WillGone);
+                }
                 session.ways.clear();
                 return (slot, true, false);
             }
@@ -153,7 +155,7 @@ impl Shard {
         counters.subscriptions.add((session.subscriptions.len() as u64).wrapping_neg());
         counters.sessions.set(self.sessions.len() as u64);
         if let Some(will) = session.will.clone() {
-            self.publish_will(&session, &will);
+            self.publish_will(&session, &will.will);
         }
         let taken = session.queue.take_shared(None, true);
         self.intake.hand_over(session.id, &session.key, taken);

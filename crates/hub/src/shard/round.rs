@@ -201,11 +201,9 @@ impl Shard {
                 }
                 Timer::Will { session, turn } => {
                     let Some(session) = self.sessions.by_id(session) else { continue };
-                    if session.turn == turn
-                        && let Some(will) = session.will.take()
-                    {
+                    if session.turn == turn {
                         let slot = session.id.slot;
-                        self.will_due(slot, &will);
+                        self.will_due(slot);
                     }
                 }
                 Timer::Report => {

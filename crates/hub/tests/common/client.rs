@@ -68,6 +68,7 @@ pub struct Client {
     pub keep_alive: u16,
     pub expiry_s: u32,
     pub will: Option<(String, Vec<u8>, QoS, bool)>,
+    pub will_delay_s: u32,
     pub receive_maximum: Option<u16>,
     buffer: Vec<u8>,
     held: VecDeque<Got>,
@@ -96,6 +97,7 @@ impl Client {
             keep_alive: 60,
             expiry_s: 0,
             will: None,
+            will_delay_s: 0,
             receive_maximum: None,
             buffer: Vec::new(),
             held: VecDeque::new(),
@@ -155,6 +157,10 @@ impl Client {
         if let Some(maximum) = self.receive_maximum {
             properties.push(Property::ReceiveMaximum(maximum)).unwrap();
         }
+        let mut will_properties = PropertyBuf::new();
+        if self.will_delay_s > 0 {
+            will_properties.push(Property::WillDelay(self.will_delay_s)).unwrap();
+        }
         let connect = Connect {
             version: self.version,
             bridge: self.bridge,
@@ -167,7 +173,7 @@ impl Client {
                 payload,
                 qos: *qos,
                 retain: *retain,
-                properties: Properties::EMPTY,
+                properties: will_properties.view(),
             }),
             user_name: self.user.as_deref(),
             password: self.password.as_deref().map(str::as_bytes),
