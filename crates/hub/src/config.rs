@@ -132,6 +132,13 @@ pub struct Limits {
     pub disconnect_refused: bool,
 }
 
+impl Limits {
+    /// How many messages of QoS 1 and 2 may wait for a session, and how many it may have in all, with those that are out.
+    pub fn queue_bounds(&self) -> (usize, usize) {
+        (self.max_queued, self.max_queued.saturating_add(usize::from(self.max_inflight.max(1))))
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

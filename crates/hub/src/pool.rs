@@ -207,9 +207,7 @@ mod tests {
         let (pool, release, said, words) = busy(2);
         let (stays, goes) = (Arc::new(()), Arc::new(()));
         for (name, who) in [("stays", &stays), ("goes", &goes)] {
-            assert!(
-                pool.submit(Word { wanted: Some(Arc::downgrade(who)), ..word(name, &said) }).is_ok()
-            );
+            assert!(pool.submit(Word { wanted: Some(Arc::downgrade(who)), ..word(name, &said) }).is_ok());
         }
         assert!(pool.submit(word("beyond", &said)).is_err(), "both are waited for");
         drop(goes);

@@ -73,15 +73,15 @@ impl Prepared {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let count = config.shard_count(cores, files.saturating_sub(RESERVED_FILES));
         let retained = Retained::new(config.limits.max_retained, config.limits.max_retained_bytes);
-        let recovered = recover(&*parts.fs, &parts.log, &*parts.clock, &retained, config.limits.max_queued)?;
+        let recovered = recover(&*parts.fs, &parts.log, &*parts.clock, &retained, &config.limits)?;
         parts.log.hold(HOLD, recovered.needed);
         let shards = (0..count)
             .map(|_| Ok(ShardShare::new(EventFd::new()?, count)))
             .collect::<std::io::Result<Box<[ShardShare]>>>()
             .map_err(HubError::system("an eventfd"))?;
         let (clerk, jobs) = ClerkHandle::new();
-        let hash_pool =
-            Pool::start("hash", HASH_POOL.0, HASH_POOL.1, || {}).map_err(HubError::system("a thread for passwords"))?;
+        let hash_pool = Pool::start("hash", HASH_POOL.0, HASH_POOL.1, || {})
+            .map_err(HubError::system("a thread for passwords"))?;
         let layers = config.listeners.iter().map(|listener| Layers::new(&listener.transport, &parts.clock));
         let layers = layers.collect::<Result<_, HubError>>()?;
         let handshakes =

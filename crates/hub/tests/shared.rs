@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use common::{Client, Got, Rig, Setup};
-use mohhos_hub::Limits;
+use mohhos_hub::{Limits, PrincipalKind, Standing};
 use mohhos_log::testing::{ForgetfulFs, Random};
 use mohhos_mqtt::packet::{Ack, Packet, Subscribe, SubscribeBuf, Subscription};
 use mohhos_mqtt::{Properties, QoS, ReasonCode};
@@ -222,6 +222,61 @@ fn a_member_without_room_is_passed_over() {
     let lost: u64 =
         rig.hub.stats().shards.iter().flatten().filter(|(n, _)| *n == "dropped_queue").map(|(_, c)| c).sum();
     assert_eq!(lost, 0);
+}
+
+#[test]
+fn what_a_member_takes_over_is_bounded_like_all_that_it_may_have() {
+    let limits = Limits { max_queued: 2, max_inflight: 1, ..Limits::default() };
+    let rig = Setup { limits, ..Setup::default() }.start();
+    let mut members = [rig.connect("app", "lost"), rig.connect("app", "heir")];
+    for member in &mut members {
+        member.subscribe(FILTER, QoS::AtLeastOnce);
+    }
+    let mut publisher = rig.connect("other", "p");
+    // One is out to each, two wait.
+    for n in 0..6 {
+        publisher.publish_acked("t/x", n.to_string());
+    }
+    let [lost, heir] = members;
+    drop(lost);
+    rig.eventually("what the lost one had is counted", |hub| hub.stats().total("dropped_queue") == 3);
+    assert_eq!(collect(&mut [heir], 3)[0].len(), 3);
+}
+
+#[test]
+fn a_member_in_quarantine_passes_its_messages_on() {
+    let limits = Limits { max_inflight: 1, ..Limits::default() };
+    let rig = Setup { limits, ..Setup::default() }.start();
+    let member = |name: &str| common::principal(name, PrincipalKind::Device, "everything");
+    rig.hub.put_principals(vec![
+        member("pump-1"),
+        member("pump-2"),
+        common::principal("other", PrincipalKind::Application, "everything"),
+    ]);
+    let mut members = [rig.connect("pump-1", "c"), rig.connect("pump-2", "c")];
+    for member in &mut members {
+        member.subscribe(FILTER, QoS::AtLeastOnce);
+    }
+    let mut publisher = rig.connect("other", "p");
+    for n in 0..10 {
+        publisher.publish_acked("t/x", n.to_string());
+    }
+    let [free, mut held] = members;
+    rig.hub.set_standing("pump-2", &Standing::Quarantine([].into())).unwrap();
+    for n in 10..20 {
+        publisher.publish_acked("t/x", n.to_string());
+    }
+    // Of the first ten one was out to each.
+    let got = collect(&mut [free], 19).remove(0);
+    let Got::Publish(out) = held.next() else { panic!("nothing was out") };
+    assert!(!got.contains(&out.text().to_owned()), "it has that still");
+    held.ack(out.id, Packet::PubAck);
+    held.nothing_came();
+    let mut numbers: Vec<u32> = got.iter().map(|text| text.parse().unwrap()).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), 19);
+    assert_eq!(rig.hub.stats().total("dropped_queue"), 0);
 }
 
 #[test]

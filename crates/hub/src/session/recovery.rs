@@ -14,6 +14,7 @@ use super::{ByKey, Session, SessionKey, Subscription};
 use crate::auth::principals::{Credential, Principal, PrincipalKind};
 use crate::clerk::message;
 use crate::clock::Clock;
+use crate::config::Limits;
 use crate::error::HubError;
 use crate::topics::message::{Message, SessionId};
 use crate::topics::retained::Retained;
@@ -49,6 +50,7 @@ struct Replay {
     by_key: ByKey<usize>,
     subscriptions: Subscriptions,
     max_queued: usize,
+    max_held: usize,
 }
 
 /// Reads the checkpoint and the log after it. The retained messages go to `retained`.
@@ -57,12 +59,12 @@ pub fn recover(
     log: &Log,
     clock: &dyn Clock,
     retained: &Retained,
-    max_queued: usize,
+    limits: &Limits,
 ) -> Result<Recovered, HubError> {
     let content = read(fs)?;
     let start = content.shards.iter().flat_map(|(contained, _)| contained).copied().min().unwrap_or(0);
     let (wall_us, mono_us) = (clock.wall_us(), clock.mono_us());
-    let mut replay = Replay::new(content.shards, max_queued);
+    let mut replay = Replay::new(content.shards, limits);
     for message in content.retained {
         // One more than there may be now was kept under an earlier configuration.
         let _ = retained.put(Arc::new(with_expiry(message, wall_us, mono_us)));
@@ -146,13 +148,15 @@ fn mark_offline(retained: &Retained, wall_us: i64) {
 }
 
 impl Replay {
-    fn new(shards: Vec<KeptShard>, max_queued: usize) -> Self {
+    fn new(shards: Vec<KeptShard>, limits: &Limits) -> Self {
+        let (max_queued, max_held) = limits.queue_bounds();
         let mut replay = Self {
             contained: Vec::new(),
             sessions: Vec::new(),
             by_key: ByKey::default(),
             subscriptions: Subscriptions::default(),
             max_queued,
+            max_held,
         };
         for (home, (contained, sessions)) in shards.into_iter().enumerate() {
             replay.contained.push(contained);
@@ -229,7 +233,7 @@ impl Replay {
         take_turn(&mut self.sessions[index].kept, offset, turn);
     }
 
-    /// Gives the members of groups what those who are gone have not acknowledged.
+    /// Gives the members of groups what those who are gone have not acknowledged, as far as their queues have room.
     fn hand_over(&mut self) {
         let mut left = Vec::new();
         for session in self.sessions.iter_mut().filter(|session| session.alive && session.kept.expiry_s == 0)
@@ -239,9 +243,11 @@ impl Replay {
         }
         for (at, queued) in left.into_iter().enumerate() {
             let Some(turn) = queued.share else { continue };
+            let max_held = self.max_held;
             let is_member = |session: &&mut Replayed| {
                 let mut subscriptions = session.kept.subscriptions.iter();
                 session.alive
+                    && session.kept.queue.len() < max_held
                     && subscriptions.any(|s| *s.filter == *turn.filter && s.options.qos != QoS::AtMostOnce)
             };
             let mut members: Vec<&mut Replayed> = self.sessions.iter_mut().filter(is_member).collect();
@@ -352,7 +358,7 @@ impl Replay {
     fn finish(mut self, start: u64) -> Recovered {
         self.hand_over();
         let alive = self.sessions.into_iter().filter(|session| session.alive);
-        let sessions: Vec<Session> = alive.map(|replayed| restored(replayed, self.max_queued)).collect();
+        let sessions: Vec<Session> = alive.map(|replayed| restored(replayed, self.max_held)).collect();
         let oldest = sessions.iter().filter_map(|session| session.queue.oldest()).min();
         Recovered { needed: oldest.map_or(start, |oldest| oldest.min(start)), sessions }
     }
@@ -383,7 +389,7 @@ fn take_turn(kept: &mut Kept, offset: u64, turn: Turn) {
     });
 }
 
-fn restored(replayed: Replayed, max_queued: usize) -> Session {
+fn restored(replayed: Replayed, max_held: usize) -> Session {
     let Replayed { key, kept, .. } = replayed;
     // Who it really is, is decided when it connects; until then it may do nothing.
     let principal = Arc::new(Principal {
@@ -392,7 +398,7 @@ fn restored(replayed: Replayed, max_queued: usize) -> Session {
     });
     let mut queue = Queue::default();
     for queued in kept.queue {
-        queue.push(queued, max_queued.saturating_add(usize::from(u16::MAX)));
+        queue.push(queued, max_held.saturating_add(usize::from(u16::MAX)));
     }
     queue.restore(kept.state.deliveries());
     let mut session = Session::new(key, principal, None);

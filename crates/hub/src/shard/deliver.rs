@@ -27,6 +27,8 @@ enum Step {
     Sent,
     /// With the next message, this one cannot be sent.
     GivenUp,
+    /// With the next message, this one is for another member of the group.
+    PassedOn,
     /// Not before something has happened: room, a commit, a body.
     Wait,
 }
@@ -323,6 +325,12 @@ fn next_logged(
             }
             Step::On
         }
+        Step::PassedOn => {
+            if let Some(queued) = queue.give_up() {
+                intake.hand_over(session.id, &session.key, vec![queued]);
+            }
+            Step::On
+        }
         step => step,
     };
     session.queue = queue;
@@ -337,6 +345,11 @@ fn next_queued(
     after_commit: &mut Vec<u32>,
 ) -> Step {
     let uncommitted = offset_of(queued.offset) >= intake.shared.log.committed();
+    if let (Some(turn), Some(body), 0) = (&queued.share, &queued.body, queued.reserved)
+        && intake.passes_on(session, turn, body.topic())
+    {
+        return Step::PassedOn;
+    }
     if queued.qos == QoS::ExactlyOnce && !may_send(queued, connection, session, intake) {
         wait_for_commit(session, after_commit);
         return Step::Wait;

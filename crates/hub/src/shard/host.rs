@@ -111,7 +111,8 @@ impl Host<'_> {
         counters.subscriptions.add(u64::from(is_new));
         if shared.is_some() {
             let subscriptions = &self.intake.shared.subscriptions;
-            let (member, _) = subscriptions.join(filter, session.id, &session.key, options, true);
+            let (member, _) =
+                subscriptions.join(filter, session.id, &session.key, options, session.device.as_ref(), true);
             self.intake.joined(session, &member);
         } else {
             self.intake.shared.subscriptions.subscribe(filter, session.id, options);

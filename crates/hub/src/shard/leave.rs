@@ -189,14 +189,7 @@ impl Shard {
     }
 
     /// A session has lost its connection, and outlives it by so many seconds.
-    fn leave(
-        &mut self,
-        slot: u32,
-        connection: u64,
-        cause: Close,
-        will: Option<Box<Will>>,
-        expiry_s: u32,
-    ) {
+    fn leave(&mut self, slot: u32, connection: u64, cause: Close, will: Option<Box<Will>>, expiry_s: u32) {
         let now_ms = self.now_ms();
         let Some(session) = self.sessions.get(slot) else { return };
         let is_changed = std::mem::replace(&mut session.expiry_s, expiry_s) != expiry_s;

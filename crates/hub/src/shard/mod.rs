@@ -284,7 +284,10 @@ impl Shard {
             for Subscription { filter, options } in &session.subscriptions {
                 let subscriptions = &self.intake.shared.subscriptions;
                 if is_shared(filter) {
-                    memberships.push(subscriptions.join(filter, session.id, &session.key, *options, false).0);
+                    let device = session.device.as_ref();
+                    let joined =
+                        subscriptions.join(filter, session.id, &session.key, *options, device, false);
+                    memberships.push(joined.0);
                 } else {
                     subscriptions.subscribe(filter, session.id, *options);
                 }

@@ -59,6 +59,7 @@ impl Shard {
         session.gate = gated.then(Box::default);
         session.principal = principal;
         session.ways.clear();
+        self.intake.held(session);
         if let Some(connection) = session.connection {
             self.resume(connection);
         }

@@ -120,6 +120,29 @@ impl Intake {
         }
     }
 
+    /// A session's device is in quarantine: others get what it was not sent yet, if they are there.
+    pub(super) fn held(&mut self, session: &mut Session) {
+        for member in session.memberships.iter().filter(|member| member.is_quarantined()) {
+            let filter = &*member.group.filter;
+            let share = self.shared.subscriptions.share(filter);
+            if share.is_some_and(|share| share.has_other_online(session.id)) {
+                let taken = session.queue.take_shared(Some(filter), false);
+                self.hand_over(session.id, &session.key, taken);
+            }
+        }
+    }
+
+    /// Would the session have to withhold the message, and is there another member of its group who may have it?
+    pub(super) fn passes_on(&self, session: &Session, turn: &Turn, topic: &str) -> bool {
+        session.device.as_ref().is_some_and(|device| device.standing.is_quarantined())
+            && !self.admits(session, topic)
+            && self
+                .shared
+                .subscriptions
+                .share(&turn.filter)
+                .is_some_and(|share| share.successor(session.id).is_some())
+    }
+
     /// Has the members of a group that are away give their messages to one who is there.
     fn revive(&mut self, member: &Arc<Member>) {
         if let Some(share) = self.shared.subscriptions.share(&member.group.filter) {
@@ -149,8 +172,8 @@ impl Shard {
     /// have it.
     pub(super) fn take_turn(&mut self, handover: Handover, body: Option<&Arc<Message>>) {
         let Handover { member, id, turn, .. } = handover;
-        // What a member leaves behind was within its own limit, so a group never has more than its members may.
-        let limit = if body.is_none() { usize::MAX } else { self.intake.shared.config.limits.max_queued };
+        let (max_queued, max_held) = self.intake.shared.config.limits.queue_bounds();
+        let is_taken_over = body.is_none();
         let mut queued = Queued {
             offset: id,
             qos: turn.qos.min(member.options.qos),
@@ -175,9 +198,12 @@ impl Shard {
             }
         }
         queued.body = body.filter(|_| connected).cloned();
-        if session.queue.has_room(limit) {
-            session.queue.push(queued, limit);
-            member.set_full(!session.queue.has_room(limit));
+        // What others leave behind comes all at once: it may take the places of what is out, too.
+        let has_room =
+            session.queue.has_room(max_queued) || is_taken_over && session.queue.logged().len() < max_held;
+        if has_room {
+            session.queue.push(queued, usize::MAX);
+            member.set_full(!session.queue.has_room(max_queued));
             if connected {
                 Self::wants_pump(session, &mut self.pumps);
             }

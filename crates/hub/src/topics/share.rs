@@ -10,6 +10,7 @@ use mohhos_mqtt::QoS;
 
 use super::message::SessionId;
 use super::trie::Options;
+use crate::devices::Device;
 use crate::session::SessionKey;
 
 /// The beginning of the filter of a shared subscription.
@@ -71,6 +72,8 @@ pub struct Member {
     pub key: SessionKey,
     /// The options of its subscription.
     pub options: Options,
+    /// The device that its principal is.
+    device: Option<Arc<Device>>,
     online: AtomicBool,
     full: AtomicBool,
 }
@@ -82,9 +85,15 @@ impl Member {
         session: SessionId,
         key: SessionKey,
         options: Options,
+        device: Option<Arc<Device>>,
         online: bool,
     ) -> Self {
-        Self { group, session, key, options, online: online.into(), full: AtomicBool::new(false) }
+        Self { group, session, key, options, device, online: online.into(), full: AtomicBool::new(false) }
+    }
+
+    /// Is its device in quarantine? Others get its turns meanwhile.
+    pub fn is_quarantined(&self) -> bool {
+        self.device.as_ref().is_some_and(|device| device.standing.is_quarantined())
     }
 
     /// Its session is connected, or no longer.
@@ -107,6 +116,10 @@ impl Member {
         self.full.load(Ordering::Acquire)
     }
 
+    fn may_succeed(&self, session: SessionId) -> bool {
+        self.session != session && self.options.qos != QoS::AtMostOnce && !self.is_quarantined()
+    }
+
     /// The identifiers to deliver with.
     pub fn ids(&self) -> Box<[u32]> {
         if self.options.id == 0 { Box::default() } else { [self.options.id].into() }
@@ -121,23 +134,22 @@ pub struct Share {
 }
 
 impl Share {
-    /// Whose turn it is for a message of this QoS: a connected member whose queue has room; without one, a member
-    /// whose session waits for its client, unless the message is not kept for it.
+    /// Whose turn it is for a message of this QoS: a connected member whose queue has room and who is not in quarantine;
+    /// without one, a member whose session waits for its client, unless the message is not kept for it.
     pub fn pick(&self, qos: QoS) -> Option<&Arc<Member>> {
-        self.choose(|_| true, |member| qos.min(member.options.qos) != QoS::AtMostOnce)
+        let waits = |member: &Member| qos.min(member.options.qos) != QoS::AtMostOnce;
+        self.choose(|member| !member.is_quarantined(), waits).or_else(|| self.choose(|_| true, waits))
     }
 
     /// Who takes over a message of QoS 1 or 2 that a session gives back: another member that acknowledges what it
-    /// gets, at best one that is connected.
+    /// gets and is not in quarantine, at best one that is connected.
     pub fn successor(&self, of: SessionId) -> Option<&Arc<Member>> {
-        let takes = |member: &Member| member.session != of && member.options.qos != QoS::AtMostOnce;
-        self.choose(takes, |_| true)
+        self.choose(|member| member.may_succeed(of), |_| true)
     }
 
-    /// Is there a member beside this session that is connected and acknowledges what it gets?
+    /// Is there a member beside this session that is connected, acknowledges what it gets and is not in quarantine?
     pub fn has_other_online(&self, than: SessionId) -> bool {
-        let mut members = self.members.iter();
-        members.any(|m| m.session != than && m.is_online() && m.options.qos != QoS::AtMostOnce)
+        self.members.iter().any(|member| member.is_online() && member.may_succeed(than))
     }
 
     fn choose(
@@ -167,7 +179,7 @@ mod tests {
             let session = SessionId { shard: (slot % 2) as u16, slot, generation: 1 };
             let key = SessionKey { principal: "p".into(), client: slot.to_string().into() };
             let options = Options { qos: QoS::AtLeastOnce, ..Options::default() };
-            Arc::new(Member::new(group.clone(), session, key, options, true))
+            Arc::new(Member::new(group.clone(), session, key, options, None, true))
         };
         Share { members: (0..count).map(member).collect() }
     }

@@ -11,6 +11,7 @@ use super::message::SessionId;
 use super::route::{Route, Target};
 use super::share::{Group, Member, Share, pattern};
 use super::tap::TapQueue;
+use crate::devices::Device;
 use crate::session::SessionKey;
 
 /// A subscription's options.
@@ -87,6 +88,7 @@ impl Subscriptions {
         session: SessionId,
         key: &SessionKey,
         options: Options,
+        device: Option<&Arc<Device>>,
         online: bool,
     ) -> (Arc<Member>, bool) {
         let mut root = self.root.write();
@@ -99,7 +101,7 @@ impl Subscriptions {
             Some(member) => member.group.clone(),
             None => Arc::new(Group::new(filter)),
         };
-        let member = Arc::new(Member::new(group, session, key.clone(), options, online));
+        let member = Arc::new(Member::new(group, session, key.clone(), options, device.cloned(), online));
         let is_it = |s: &Subscriber| member_of(s).is_some_and(|member| member.session == session);
         let known = list.iter().position(is_it);
         match known {
@@ -356,7 +358,7 @@ mod tests {
     fn each_group_is_resolved_by_itself_beside_those_who_share_nothing() {
         let trie = Subscriptions::default();
         let key = SessionKey { principal: "p".into(), client: "c".into() };
-        let join = |filter, slot| trie.join(filter, session(slot), &key, Options::default(), true);
+        let join = |filter, slot| trie.join(filter, session(slot), &key, Options::default(), None, true);
         assert!(join("$share/g/a/+", 1).1 && join("$share/g/a/+", 2).1 && join("$share/h/a/+", 1).1);
         assert!(!join("$share/g/a/+", 2).1, "it is replaced");
         trie.subscribe("a/+", session(1), Options::default());

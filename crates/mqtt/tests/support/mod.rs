@@ -52,7 +52,11 @@ impl Effects for Host {
     fn subscribe(&mut self, subscribe: &Subscribe<'_>, codes: &mut Vec<ReasonCode>) -> Ready {
         let describe = |s: Subscription<'_>| {
             let options = (s.no_local, s.retain_as_published);
-            format!("{}{}", s.filter, if options == (false, false) { "".into() } else { format!("{options:?}") })
+            format!(
+                "{}{}",
+                s.filter,
+                if options == (false, false) { "".into() } else { format!("{options:?}") }
+            )
         };
         let filters: Vec<String> = subscribe.filters.iter().map(describe).collect();
         self.events.push(format!("subscribe {}", filters.join(" ")));
