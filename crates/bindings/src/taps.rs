@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mohhos_gateway::telemetry_tap::{TapRow, TelemetryTap};
-use parking_lot::Mutex;
+use mohhos_locks::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use mohhos_locks::RwLock;
 use rustc_hash::FxHashMap;
 
 /// An append-only dictionary between names and their codes. Code `0` means "none".

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use mohhos_hub::{Clock, Event};
-use parking_lot::Mutex;
+use mohhos_locks::Mutex;
 use rustc_hash::FxHashSet;
 
 /// Present conditions, and the events about them that wait for the control plane.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use mohhos_decode::{Names, TableSchema};
 use mohhos_history::{History, HistoryReader, Position};
 use mohhos_hub::{Clock, HubParts, Prepared, SystemClock};
+use mohhos_locks::{Mutex, Rank, RwLock};
 use mohhos_log::{DataDir, Dictionary, Fs, Log, Recovery, read_atomic};
 use mohhos_stream::{Engine, EngineNames};
-use parking_lot::{Mutex, RwLock};
 
 use crate::alarms::Alarms;
 use crate::boot;
@@ -120,7 +120,7 @@ impl Gateway {
         };
         Ok(Self {
             alarms: Arc::new(Alarms::new(clock.clone())),
-            stage: RwLock::new(Stage::Prepared(Box::new(Mutex::new(setup)))),
+            stage: RwLock::ranked(Rank::LIFE, Stage::Prepared(Box::new(Mutex::ranked(Rank::WORK, setup)))),
             taps: Arc::default(),
             history: reader,
             config,

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use mohhos_decode::{Batch, BatchBuilder, OffsetRange};
 use mohhos_history::{History, HistoryError, Position};
 use mohhos_hub::Clock;
+use mohhos_locks::{Condvar, Mutex};
 use mohhos_log::Log;
-use parking_lot::{Condvar, Mutex};
 
 use crate::alarms::Alarms;
 
@@ -93,6 +93,7 @@ impl HistoryFeed {
     pub fn flush(&self) -> Result<(), String> {
         let (reply, answer) = std::sync::mpsc::sync_channel(1);
         self.send(Job::Flush(reply));
+        mohhos_locks::about_to_wait();
         answer.recv().map_err(|_| "the gateway is stopping".to_owned())?
     }
 

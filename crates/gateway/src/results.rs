@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use mohhos_hub::{Clock, HubError, Publication, Publisher, properties};
+use mohhos_locks::Mutex;
 use mohhos_mqtt::QoS;
 use mohhos_stream::{AlertOut, CommandOut, MessageOut, Outputs};
-use parking_lot::Mutex;
 
 /// How many failures wait for the control plane; the oldest are dropped.
 const MAX_FAILURES: usize = 1_000;

@@ -91,9 +91,9 @@ mod tests {
     use std::io;
 
     use mohhos_hub::ManualClock;
+    use mohhos_locks::{Mutex, Rank};
     use mohhos_log::testing::ForgetfulFs;
     use mohhos_log::{File, LogConfig, read_atomic};
-    use parking_lot::Mutex;
 
     use super::*;
 
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_state_is_not_waited_for_and_the_last_one_is_what_is_found() {
-        let fs = Arc::new(Gated { disk: ForgetfulFs::new(), gate: Mutex::default() });
+        let fs = Arc::new(Gated { disk: ForgetfulFs::new(), gate: Mutex::ranked(Rank::WORK, ()) });
         let (log, _) = Log::open(Arc::new(ForgetfulFs::new()), LogConfig::default()).unwrap();
         let alarms = Arc::new(Alarms::new(Arc::new(ManualClock::new(0))));
         let saver = Saver::start(fs.clone(), log, alarms).unwrap();

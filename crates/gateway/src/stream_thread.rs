@@ -66,6 +66,7 @@ impl EngineAccess {
         }));
         self.requests.send(request).map_err(|_| GatewayError::not_running())?;
         self.signal.raise();
+        mohhos_locks::about_to_wait();
         answer.recv().map_err(|_| GatewayError::not_running())
     }
 
@@ -77,6 +78,7 @@ impl EngineAccess {
             return false;
         }
         self.signal.raise();
+        mohhos_locks::about_to_wait();
         answer.recv_timeout(timeout).is_ok()
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mohhos_decode::batch::quality;
 use mohhos_decode::{Batch, Data, Names, telemetry};
-use parking_lot::{Condvar, Mutex};
+use mohhos_locks::{Condvar, Mutex};
 
 /// One reading.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mohhos_decode::batch::Batch;
+use mohhos_locks::Mutex;
 use mohhos_log::Fs;
-use parking_lot::Mutex;
 
 use crate::config::HistoryConfig;
 use crate::encode::encode;

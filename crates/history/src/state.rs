@@ -1,6 +1,6 @@
 //! What the history thread and the readers share: manifest, tail and leases, behind one short lock.
 
-use parking_lot::Mutex;
+use mohhos_locks::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::files::Files;

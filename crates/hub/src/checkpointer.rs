@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use mohhos_locks::{Condvar, Mutex, Rank};
 use mohhos_log::Fs;
-use parking_lot::{Condvar, Mutex};
 
 use crate::error::HubError;
 use crate::session::checkpoint::{self, FILE, Round, VERSION};
@@ -41,7 +41,7 @@ impl Checkpointer {
     pub fn start(shared: Arc<Shared>, fs: Arc<dyn Fs>) -> Result<Self, HubError> {
         let inner = Arc::new(Inner {
             shared,
-            fs: Mutex::new(fs),
+            fs: Mutex::ranked(Rank::WORK, fs),
             stopped: Mutex::new(false),
             changed: Condvar::new(),
         });
@@ -62,7 +62,9 @@ impl Checkpointer {
     pub fn stop(&self) {
         *self.inner.stopped.lock() = true;
         self.inner.changed.notify_all();
-        if let Some(thread) = self.thread.lock().take() {
+        let thread = self.thread.lock().take();
+        mohhos_locks::about_to_wait();
+        if let Some(thread) = thread {
             // It has nothing to tell.
             let _ = thread.join();
         }

@@ -39,6 +39,7 @@ impl ClerkHandle {
     pub fn assign(&self, name: &str) -> Option<u32> {
         let (reply, answer) = sync_channel(1);
         self.jobs.send(Job::Assign { name: name.to_owned(), reply }).ok()?;
+        mohhos_locks::about_to_wait();
         answer.recv().ok().flatten()
     }
 

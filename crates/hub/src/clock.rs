@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
 
-use parking_lot::Mutex;
+use mohhos_locks::Mutex;
 
 /// What a [`Clock`] calls when its time was changed by hand.
 pub type Waker = Box<dyn Fn() + Send + Sync>;

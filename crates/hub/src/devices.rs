@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use mohhos_decode::Names;
-use parking_lot::RwLock;
+use mohhos_locks::RwLock;
 use rustc_hash::FxHashMap;
 
 use crate::policy::StandingCell;

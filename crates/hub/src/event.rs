@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use mohhos_locks::{Condvar, Mutex};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 /// How many events wait for the control plane; the oldest are dropped and counted.

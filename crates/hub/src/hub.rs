@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use mohhos_decode::{DeadLetter, TableSchema};
-use parking_lot::Mutex;
+use mohhos_locks::Mutex;
 
 use crate::auth::principals::Principal;
 use crate::checkpointer::Checkpointer;
@@ -259,6 +259,7 @@ impl Hub {
     /// Closes the listeners, disconnects everybody, writes the checkpoint, and ends all threads.
     pub fn stop(&self) -> Result<(), HubError> {
         let Threads { shards, clerk } = std::mem::take(&mut *self.threads.lock());
+        mohhos_locks::about_to_wait();
         if shards.is_empty() {
             return Ok(());
         }

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use parking_lot::{Condvar, Mutex};
+use mohhos_locks::{Condvar, Mutex};
 
 /// Something to do for a thread of a pool.
 pub trait Job: Send + 'static {
@@ -98,7 +98,9 @@ impl<J: Job> Pool<J> {
         drop(state);
         drop(forgotten);
         self.queue.changed.notify_all();
-        for thread in std::mem::take(&mut *self.threads.lock()) {
+        let threads = std::mem::take(&mut *self.threads.lock());
+        mohhos_locks::about_to_wait();
+        for thread in threads {
             // A thread that panicked has nothing to tell here.
             let _ = thread.join();
         }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use mohhos_locks::Mutex;
 use rustc_hash::FxHashMap;
 
 /// One connected session.

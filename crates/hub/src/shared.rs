@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mohhos_decode::{Batch, DeadLetters, Names, TableSchema};
+use mohhos_locks::{Condvar, Mutex};
 use mohhos_log::{AppendError, Log};
 use mohhos_mqtt::ReasonCode;
-use parking_lot::{Condvar, Mutex};
 use rustc_hash::{FxBuildHasher, FxHashSet};
 use std::hash::BuildHasher;
 

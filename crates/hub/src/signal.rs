@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use mohhos_locks::{Condvar, Mutex};
 
 /// Many may raise it, one waits. Raising it while nobody waits is one atomic operation.
 #[derive(Debug, Default)]

@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use mohhos_decode::{DeadLetters, Names, TableSchema};
+use mohhos_locks::Mutex;
 use mohhos_log::{Fs, Log};
-use parking_lot::Mutex;
 
 use crate::auth::principals::{Principal, Principals};
 use crate::checkpointer::{Checkpointer, HOLD};

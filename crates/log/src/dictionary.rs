@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
+use mohhos_locks::{Mutex, Rank, RwLock};
 use thiserror::Error;
 
 use crate::fs::{File, Fs, read_all};
@@ -136,7 +136,7 @@ impl Dictionary {
             max_names,
             salt,
             names: RwLock::new(names),
-            tail: Mutex::new(Tail { file, end: end as u64 }),
+            tail: Mutex::ranked(Rank::TABLE, Tail { file, end: end as u64 }),
         })
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use mohhos_locks::Mutex;
 
 use crate::config::LogConfig;
 use crate::error::{AppendError, CloseError, OpenError, ReadError};
@@ -198,6 +198,7 @@ impl Inner {
         if threads.writer.thread().id() == thread::current().id() {
             return Ok(());
         }
+        mohhos_locks::about_to_wait();
         let written = threads.writer.join();
         let prepared = threads.spares.join();
         match (written, prepared) {

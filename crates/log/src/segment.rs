@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use mohhos_locks::{Mutex, Rank};
 
 use crate::aligned::AlignedBuffer;
 use crate::format::{Seal, SegmentHeader, Times};
@@ -34,7 +34,7 @@ impl Segment {
             name: SegmentHeader::file_name(header.base),
             end: AtomicU64::new(end),
             times: Mutex::new(times),
-            file: Mutex::new(file),
+            file: Mutex::ranked(Rank::TABLE, file),
             removed: AtomicBool::new(false),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, RwLock};
+use mohhos_locks::{Condvar, Mutex, Rank, RwLock};
 
 use crate::aligned::AlignedBuffer;
 use crate::config::LogConfig;
@@ -104,11 +104,11 @@ impl Shared {
             committed: AtomicU64::new(start),
             waiters: Mutex::new(()),
             waiters_wake: Condvar::new(),
-            callbacks: RwLock::new(Vec::new()),
-            stall_callbacks: RwLock::new(Vec::new()),
+            callbacks: RwLock::ranked(Rank::TABLE, Vec::new()),
+            stall_callbacks: RwLock::ranked(Rank::TABLE, Vec::new()),
             segments: RwLock::new(segments),
             holds: Mutex::new(BTreeMap::new()),
-            maintenance: Mutex::new(Vec::new()),
+            maintenance: Mutex::ranked(Rank::WORK, Vec::new()),
             spares,
             counters: Counters::default(),
         }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use parking_lot::{Condvar, Mutex};
+use mohhos_locks::{Condvar, Mutex};
 
 use crate::fs::Fs;
 use crate::segment::{TEMPORARY_SUFFIX, fill_with_zeros};

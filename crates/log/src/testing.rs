@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use mohhos_locks::Mutex;
 
 use crate::fs::{File, Fs};
 

@@ -215,9 +215,12 @@ impl Writer {
                 return Ok(());
             }
             let needed = bytes + 2 * BLOCK as u64;
+            // The disk is asked without the lock: whoever appends must not wait for it.
+            drop(queue);
             if self.shared.fs.free_space().is_ok_and(|free| free >= needed) {
                 return Ok(());
             }
+            queue = self.shared.queue.lock();
         }
     }
 

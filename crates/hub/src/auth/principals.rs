@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
+use mohhos_locks::{Mutex, RwLock};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// The names of roles, or of groups.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
+use mohhos_locks::Mutex;
 use rustc_hash::FxHashMap;
 
 use super::rate::Bucket;

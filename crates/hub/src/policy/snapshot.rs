@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
+use mohhos_locks::Mutex;
 use rustc_hash::FxHashMap;
 
 use super::grant::Grant;

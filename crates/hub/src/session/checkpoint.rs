@@ -25,9 +25,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mohhos_locks::{Condvar, Mutex};
 use mohhos_mqtt::QoS;
 use mohhos_mqtt::session::SessionState;
-use parking_lot::{Condvar, Mutex};
 
 use super::pending_will::PendingWill;
 use super::queue::{Queued, Turn};

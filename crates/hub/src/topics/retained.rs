@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use mohhos_locks::RwLock;
 use rustc_hash::FxHashMap;
 
 use super::message::Message;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use mohhos_locks::RwLock;
 use mohhos_mqtt::QoS;
-use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
 use super::message::SessionId;

@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use mohhos_locks::{Condvar, Mutex};
 use mohhos_log::{File, Fs};
-use parking_lot::{Condvar, Mutex};
 
 /// Open: syncs pass. Closed: they wait, and are counted.
 #[derive(Default)]

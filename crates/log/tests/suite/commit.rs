@@ -1,9 +1,10 @@
 //! Group commit: what is said to be committed is on disk, in the order it was appended.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use mohhos_locks::Mutex;
 use mohhos_log::testing::ForgetfulFs;
 use mohhos_log::{AppendError, Fields, Log, LogConfig, RecordBuffer};
 
@@ -164,7 +165,8 @@ fn the_last_handle_dropped_by_the_log_thread_itself_does_no_harm() {
     let (dropped, was_dropped) = std::sync::mpsc::channel();
     let handle = Mutex::new(Some(log.clone()));
     log.on_commit(Box::new(move |_| {
-        drop(handle.lock().unwrap().take());
+        let last = handle.lock().take();
+        drop(last);
         dropped.send(()).ok();
     }));
     log.append(&one(0, b"x")).unwrap();

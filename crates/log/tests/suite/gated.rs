@@ -1,9 +1,10 @@
 //! A file layer that notes what was synced, can keep syncs from returning, and lets something happen before a read.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
 
+use mohhos_locks::{Condvar, Mutex};
 use mohhos_log::testing::ForgetfulFs;
 use mohhos_log::{File, Fs};
 
@@ -29,29 +30,33 @@ struct GateState {
 
 impl Gate {
     pub fn close(&self) {
-        self.state.lock().unwrap().closed = true;
+        self.state.lock().closed = true;
     }
 
     pub fn open(&self) {
-        self.state.lock().unwrap().closed = false;
+        self.state.lock().closed = false;
         self.changed.notify_all();
     }
 
     pub fn wait_for_a_sync(&self) {
-        let state = self.state.lock().unwrap();
-        drop(self.changed.wait_while(state, |state| state.waiting == 0).unwrap());
+        let mut state = self.state.lock();
+        while state.waiting == 0 {
+            self.changed.wait(&mut state);
+        }
     }
 
     /// Has this done once, before the next read gets its bytes.
     pub fn before_next_read(&self, action: impl FnOnce() + Send + 'static) {
-        *self.before_read.lock().unwrap() = Some(Box::new(action));
+        *self.before_read.lock() = Some(Box::new(action));
     }
 
     fn pass(&self) {
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.state.lock();
         state.waiting += 1;
         self.changed.notify_all();
-        state = self.changed.wait_while(state, |state| state.closed).unwrap();
+        while state.closed {
+            self.changed.wait(&mut state);
+        }
         state.waiting -= 1;
     }
 }
@@ -105,7 +110,7 @@ impl File for GatedFile {
         self.below.write_at(bytes, position)
     }
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
-        let action = self.gate.before_read.lock().unwrap().take();
+        let action = self.gate.before_read.lock().take();
         if let Some(action) = action {
             action();
         }
