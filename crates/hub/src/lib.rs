@@ -62,3 +62,13 @@ pub use shared::{BatchReceiver, Publisher};
 pub use signal::Signal;
 pub use start::{HubParts, Prepared};
 pub use topics::message::Message;
+
+/// What the fuzz targets in fuzz/ need of the inside; not there otherwise.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    pub use crate::pool::Job;
+    pub use crate::transport::tls::handshake::{Handshake, Job as HandshakeJob, Progress};
+    pub use crate::transport::websocket::frames::{Decoder, Status, Wrong, binary_head};
+    pub use crate::transport::websocket::upgrade::{Request, answer};
+    pub use crate::transport::{Failure, Layered, Layers, Transport, proxy};
+}
