@@ -46,6 +46,7 @@ fmt: setup-dev
 test: lint ## everything that must pass, in less than 25 minutes from nothing on 2 cores
 	cargo test --workspace --quiet
 	$(BIN)/python -m pytest -m "not long"
+	scripts/fuzz 2
 
 test-long: setup-dev ## what takes longer: see CONTRIBUTING
 	MOHHOS_LONG=1 cargo test --workspace --release --quiet -- --include-ignored

@@ -82,6 +82,27 @@ fn nothing_is_lost_in_large_payloads_through_websocket_within_tls() {
 }
 
 #[test]
+fn a_forged_tls_record_ends_a_websocket_with_one_alert_and_harms_nobody_else() {
+    let pki = Pki::new();
+    let transport = TransportConfig { tls: Some(pki.tls(ClientCertificates::Off)), ..websocket() };
+    let rig = Setup { shards: 1, ..setup(transport) }.start();
+    let config = pki.client(None);
+    let client = |user: &str| {
+        let stream = dial(rig.port);
+        let socket = WebSocket::open(tls(&config, stream.try_clone().unwrap()));
+        Client::on(stream, user, "c").through(socket).connected()
+    };
+    let (mut attacked, mut other) = (client("app"), client("other"));
+    attacked.nothing_came();
+    attacked.stream.write_all(&[23, 3, 3, 0, 24].into_iter().chain([7; 24]).collect::<Vec<u8>>()).unwrap();
+    let mut answer = Vec::new();
+    attacked.stream.read_to_end(&mut answer).unwrap();
+    // An encrypted alert of TLS 1.3: two bytes, their type, and a tag of 16.
+    assert_eq!((answer.len(), &answer[..5]), (24, &[23, 3, 3, 0, 19][..]));
+    other.nothing_came();
+}
+
+#[test]
 fn a_ping_is_answered_and_a_close_frame_is_the_end() {
     let rig = setup(websocket()).start();
     let mut socket = connected(&rig);

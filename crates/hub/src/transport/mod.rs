@@ -200,9 +200,15 @@ impl Layered {
             Tls::Away => return Ok(()),
             Tls::Open(connection) => {
                 let (taken, step) = records::take(connection, raw, plain, &mut self.wire.bytes);
+                let step = step.map_err(|error| {
+                    // The alert in the wire was the last word, and what is left of the bytes is not looked at again.
+                    self.said_goodbye = true;
+                    self.replies.clear();
+                    self.raw.clear();
+                    Failure::new(Layer::Tls, error.to_string())
+                })?;
                 self.raw = raw[taken..].to_vec();
-                self.closed |=
-                    step.map_err(|error| Failure::new(Layer::Tls, error.to_string()))? == Step::Closed;
+                self.closed |= step == Step::Closed;
             }
         }
         self.take_websocket(plain, from)
