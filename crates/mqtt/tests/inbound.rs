@@ -192,11 +192,14 @@ fn no_reason_string_goes_to_a_client_that_does_not_want_any() {
 
 #[test]
 fn a_verdict_can_close_the_connection() {
-    let mut line = Line::open(V5);
-    line.host.verdict = Verdict::Close(ReasonCode::MessageRateTooHigh, "slow down");
-    line.publish("t", 0, 0);
-    assert_eq!(line.sent(), ["DISCONNECT message rate too high [ReasonString(\"slow down\")]"]);
-    assert_eq!(line.events()[1], "close Kicked(MessageRateTooHigh)");
+    for (version, told) in [(V5, 1), (V4, 0)] {
+        let mut line = Line::open(version);
+        line.host.verdict = Verdict::Close(ReasonCode::MessageRateTooHigh, "slow down");
+        line.publish("t", 1, 1);
+        let words = ["DISCONNECT message rate too high [ReasonString(\"slow down\")]"];
+        assert_eq!(line.sent(), words[..told]);
+        assert_eq!(line.events()[1], "close Kicked(MessageRateTooHigh)");
+    }
 }
 
 #[test]

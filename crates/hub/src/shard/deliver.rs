@@ -204,11 +204,19 @@ fn send(
         qos: outgoing.qos,
         retain: outgoing.retain,
         properties: message.properties(),
-        expiry_s: if withheld { Some(0) } else { message.expiry_s(intake.mono_us) },
+        expiry_s: message.expiry_s(intake.mono_us),
         subscription_ids: outgoing.ids,
     };
     let mut plain = Plain::new(&mut connection.io.out);
-    let delivered = connection.protocol.deliver(&delivery, &mut plain);
+    let delivered = if withheld {
+        // It may hold a packet id already.
+        if outgoing.qos != QoS::AtMostOnce {
+            connection.protocol.forget(outgoing.id, &mut plain);
+        }
+        Delivered::Expired
+    } else {
+        connection.protocol.deliver(&delivery, &mut plain)
+    };
     match delivered {
         Delivered::Sent => {
             intake.counters().messages_out.add(1);

@@ -18,6 +18,7 @@ use mohhos_mqtt::QoS;
 pub mod client;
 pub mod gate;
 pub mod pki;
+pub mod raw;
 pub mod websocket;
 
 #[allow(unused_imports, reason = "each test file uses a part")]

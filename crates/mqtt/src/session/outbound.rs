@@ -35,7 +35,8 @@ impl Session {
             return Delivered::Wait;
         }
         let qos = if entry.phase == Phase::AtLeastOnce { QoS::AtLeastOnce } else { QoS::ExactlyOnce };
-        let done = if delivery.expiry_s == Some(0) {
+        // What was sent once is sent again whether or not it has expired since (4.3.3, 4.4).
+        let done = if delivery.expiry_s == Some(0) && !entry.dup {
             Delivered::Expired
         } else {
             self.send_publish(delivery, qos, entry.packet_id, entry.dup, fx)

@@ -70,7 +70,7 @@ pub struct Delivery<'a> {
     /// The publisher's properties. Only those that are passed on (3.3.2.3) are sent: payload format, content
     /// type, response topic, correlation data, user properties.
     pub properties: Properties<'a>,
-    /// What is left of the message's expiry, in seconds; a message with 0 left is not sent.
+    /// What is left of the message's expiry, in seconds; a message with 0 left is not sent, unless it was before.
     pub expiry_s: Option<u32>,
     /// The subscription identifiers of the matching subscriptions.
     pub subscription_ids: &'a [u32],
