@@ -5,6 +5,7 @@ mod common;
 use common::Rig;
 use common::raw::{Raw, open_hub, packet};
 use mohhos_hub::Limits;
+use mohhos_mqtt::Property;
 use mohhos_mqtt::Version::{self, V4, V5};
 
 const BOTH: [Version; 2] = [V4, V5];
@@ -315,6 +316,32 @@ fn an_authentication_method_that_is_not_there_is_refused_and_none_is_ever_told()
     raw.is_quiet();
     raw.say("f0 18 ( 15 :SCRAM )");
     raw.ends_with(0x82);
+}
+
+#[test]
+fn response_information_is_not_told_to_who_does_not_ask() {
+    let (rig, _) = open_hub(Limits::default());
+    for properties in ["()", "( 19 00 )"] {
+        let (_, answer) = Raw::with(&rig, &format!("10 :MQTT 05 c2 0e10 {properties} :c :pump-0 :secret"));
+        let (found, _) = mohhos_mqtt::packet::decode(&answer, V5, 1000).unwrap().unwrap();
+        let mohhos_mqtt::Packet::ConnAck(ack) = found else { panic!("{answer:02x?}") };
+        assert!(!ack.properties.iter().any(|p| matches!(p, Property::ResponseInformation(_))));
+    }
+}
+
+#[test]
+fn who_has_no_room_for_connack_gets_no_other_packet_and_no_session_is_lost() {
+    let (rig, _) = open_hub(Limits::default());
+    let mut kept = Raw::keep(&rig, V5, "c", false);
+    kept.subscribe("t", 1);
+    kept.goodbye();
+    Raw::open(&rig, V5, "app").publish(0x32, "t", "x");
+    let mut raw = Raw::new(&rig, V5);
+    let small = packet("10 :MQTT 05 00 0e10 ( 11 00000e10 27 00000006 ) :c");
+    raw.bytes(&[small, packet("c0")].concat());
+    raw.refused(0x83);
+    let mut kept = Raw::keep(&rig, V5, "c", true);
+    kept.hears("32 :t 0001 () =x");
 }
 
 #[test]

@@ -220,6 +220,32 @@ fn a_client_without_a_maximum_gets_no_alias() {
 }
 
 #[test]
+fn no_alias_to_a_client_is_0_or_beyond_its_maximum_and_each_stands_for_the_topic_that_came_with_it() {
+    let (rig, _) = open_hub(Limits::default());
+    let mut app = Raw::open(&rig, V5, "app");
+    let (mut raw, _) = Raw::with(&rig, "10 :MQTT 05 02 0e10 ( 22 0002 ) :c");
+    raw.subscribe("rooms/#", 0);
+    let mut known: [Option<String>; 2] = [None, None];
+    for n in 0..60 {
+        let topic = format!("rooms/{}/temperature/now", ["a", "b", "a", "c", "d"][n % 5]);
+        app.publish(0x30, &topic, "x");
+        let got = raw.hear();
+        let (found, _) = mohhos_mqtt::packet::decode(&got, V5, 1000).unwrap().unwrap();
+        let mohhos_mqtt::Packet::Publish(publish) = found else { panic!("{got:02x?}") };
+        let Some(alias) = publish.properties.topic_alias() else {
+            assert_eq!(publish.topic, topic);
+            continue;
+        };
+        assert!((1..=2).contains(&alias), "{alias}");
+        let place = &mut known[usize::from(alias) - 1];
+        if !publish.topic.is_empty() {
+            *place = Some(publish.topic.to_owned());
+        }
+        assert_eq!(place.as_deref(), Some(&*topic));
+    }
+}
+
+#[test]
 fn each_quality_has_its_acknowledgements_with_the_packet_id_of_the_message() {
     for version in BOTH {
         let (rig, _) = open_hub(Limits::default());

@@ -322,11 +322,27 @@ fn a_packet_over_the_limit_is_refused_before_it_is_there() {
 
 #[test]
 fn reason_strings_are_left_out_where_the_client_has_no_room_for_them() {
-    let list = properties(&[Property::MaximumPacketSize(12)]);
+    let list = properties(&[Property::MaximumPacketSize(20)]);
     let mut line =
         Line::open_with(Limits::default(), &Connect { properties: list.view(), ..connect(V5) }, None);
     line.session.kick(ReasonCode::AdministrativeAction, "a long explanation", &mut line.host);
     assert_eq!(line.sent(), ["DISCONNECT administrative action []"]);
+}
+
+#[test]
+fn a_client_without_room_for_connack_is_refused_and_its_session_is_left_alone() {
+    let list = properties(&[Property::MaximumPacketSize(6), Property::SessionExpiry(60)]);
+    let will = Some(will(Properties::EMPTY));
+    let request = Connect { clean_start: false, properties: list.view(), will, ..connect(V5) };
+    let mut state = SessionState::default();
+    state.replay_publish(5);
+    let mut line = Line::new(Limits::default());
+    line.connect(&request);
+    line.accept(&Accept::default(), Some(state));
+    assert_eq!(line.sent(), ["CONNACK implementation specific error present=false []"]);
+    assert_eq!(line.events(), ["connect c", "close Refused(ImplementationSpecificError)"]);
+    assert_eq!(line.session.expiry_s(), 60);
+    assert_eq!(line.session.into_state().inbound_ids().collect::<Vec<_>>(), [5]);
 }
 
 #[test]

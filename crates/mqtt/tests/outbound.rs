@@ -127,15 +127,16 @@ fn pubrel_waits_until_the_log_knows_that_the_client_has_the_message() {
 
 #[test]
 fn what_is_too_large_for_the_client_is_dropped_and_takes_no_place() {
-    let list = properties(&[Property::MaximumPacketSize(9), Property::ReceiveMaximum(1)]);
+    let list = properties(&[Property::MaximumPacketSize(20), Property::ReceiveMaximum(1)]);
     let mut line =
         Line::open_with(Limits::default(), &Connect { properties: list.view(), ..connect(V5) }, None);
     for qos in 0..3 {
-        let large = Delivery { payload: b"0123456789", ..delivery(1, qos) };
+        let large = Delivery { payload: b"0123456789abcdef", ..delivery(1, qos) };
         assert_eq!(line.session.deliver(&large, &mut line.host), Delivered::TooLarge);
     }
     assert!(line.sent().is_empty());
-    assert_eq!(line.deliver(2, 1), Delivered::Sent, "exactly nine bytes");
+    let exact = Delivery { payload: b"0123456789ab", ..delivery(2, 1) };
+    assert_eq!(line.session.deliver(&exact, &mut line.host), Delivered::Sent, "exactly twenty bytes");
 }
 
 #[test]

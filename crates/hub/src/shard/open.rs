@@ -54,7 +54,10 @@ impl Shard {
         self.spares.lend(&mut connection.io);
         let mut plain = Plain::new(&mut connection.io.out);
         connection.protocol.accept(&terms, state, now_ms, &mut plain);
-        connection.protocol.committed(self.intake.journal.committed(), &mut plain);
+        let retracted = plain.close;
+        if retracted.is_none() {
+            connection.protocol.committed(self.intake.journal.committed(), &mut plain);
+        }
         connection.stage = Stage::Open(session_slot);
 
         session.connection = Some(slot);
@@ -80,6 +83,9 @@ impl Shard {
             address,
             protocol: connection.protocol.version() as u8,
         });
+        if let Some(cause) = retracted {
+            return self.ended(slot, cause, None);
+        }
         connection.io.stalled = !connection.io.unread.is_empty();
         self.mark_ready(slot);
         self.mark_dirty(slot);

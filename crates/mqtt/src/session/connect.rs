@@ -36,7 +36,8 @@ impl Session {
 
     /// The host accepts the CONNECT. `state` is what [`Session::into_state`] or [`SessionState::import`] gave
     /// if a session of this client is being kept, else `None`; a clean start drops it. If the connection
-    /// ended meanwhile, nothing happens, and `into_state` gives the state back.
+    /// ended meanwhile, nothing happens, and `into_state` gives the state back; so it does after `close`, which
+    /// follows at once if the client has no room for what CONNACK has to tell it.
     pub fn accept<E: Effects>(
         &mut self,
         terms: &Accept<'_>,
@@ -65,8 +66,20 @@ impl Session {
             Version::V5 => self.connack_properties(terms, asked_expiry_s),
         };
         let packet = ConnAck { session_present, code: ReasonCode::Success, properties: properties.view() };
+        let before = fx.output().len();
         self.encode(fx, |version, out| packet.encode(version, out));
+        if fx.output().len() == before {
+            return self.retract(fx);
+        }
         self.release_received(fx);
+    }
+
+    /// The client accepts no packet as large as its CONNACK: without what stands there it cannot go on (3.2.0).
+    fn retract<E: Effects>(&mut self, fx: &mut E) {
+        let code = ReasonCode::ImplementationSpecificError;
+        self.send_refusal(self.version, code, "the maximum packet size has no room for CONNACK", fx);
+        self.will = None;
+        self.end(Close::Refused(code), fx);
     }
 
     /// What a client has to know beyond the defaults of the standard (3.2.2.3).
