@@ -181,6 +181,7 @@ fn what_is_under_way_is_completed_after_unsubscribing() {
         raw.say("50 0002");
         raw.hears("62 0002");
         raw.say("70 0002");
+        raw.is_quiet();
         drop(raw);
         // PUBCOMP of the third has not come.
         let mut raw = Raw::keep(&rig, version, "c", true);
