@@ -43,7 +43,7 @@ fn a_protocol_that_is_not_spoken_here_is_refused_and_the_connection_closed() {
             raw.ends();
         }
     }
-    for level in ["06", "7f", "85"] {
+    for level in ["06", "7f", "ff"] {
         let mut raw = Raw::new(&rig, V5);
         raw.say(&format!("10 :MQTT {level} 02 003c () :c"));
         raw.refused(0x84);
