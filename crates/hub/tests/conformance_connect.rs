@@ -141,6 +141,17 @@ fn every_client_id_of_letters_and_digits_up_to_23_is_taken() {
 }
 
 #[test]
+fn a_client_id_that_is_too_long_is_rejected_with_the_code_for_it() {
+    let (rig, _) = open_hub(Limits::default());
+    for (version, code) in [(V5, 0x85), (V4, 2)] {
+        Raw::open(&rig, version, &"x".repeat(512)).is_quiet();
+        let mut raw = Raw::new(&rig, version);
+        raw.say(&connect(version, "02", &format!(":{}", "x".repeat(513))));
+        raw.refused(code);
+    }
+}
+
+#[test]
 fn an_empty_client_id_is_replaced_by_one_that_no_session_has() {
     let (rig, _) = open_hub(Limits::default());
     let mut ids = Vec::new();
