@@ -39,7 +39,9 @@ impl Tap {
         timeout_ms: u64,
     ) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let timeout = Duration::from_millis(timeout_ms);
-        match self.0.lock().clone() {
+        // The lock must not be held while the GIL is waited for: `close` has the GIL and waits for the lock.
+        let source = self.0.lock().clone();
+        match source {
             None => Ok(Vec::new()),
             Some(Source::Messages(tap)) => {
                 let messages = py.detach(|| tap.next(max_items, timeout));

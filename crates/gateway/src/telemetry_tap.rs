@@ -54,7 +54,7 @@ impl TelemetryTap {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    fn offer(&self, rows: impl Iterator<Item = TapRow>) {
+    fn offer(&self, rows: Vec<TapRow>) {
         let mut queue = self.queue.lock();
         for row in rows {
             if queue.len() >= self.capacity {
@@ -104,7 +104,9 @@ impl TelemetryTaps {
             let skipped = matching.len().saturating_sub(tap.capacity);
             tap.dropped.fetch_add(skipped as u64, Ordering::Relaxed);
             if !matching.is_empty() {
-                tap.offer(matching[skipped..].iter().filter_map(|&row| read(batch, row, devices, metrics)));
+                // Names are looked up before the view is locked.
+                let rows = matching[skipped..].iter().filter_map(|&row| read(batch, row, devices, metrics));
+                tap.offer(rows.collect());
             }
         }
     }
