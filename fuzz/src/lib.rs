@@ -26,8 +26,10 @@ impl Host {
     /// It is not.
     pub fn drain(&mut self) {
         let out = std::mem::take(&mut self.out);
-        let version = self.version.unwrap_or(Version::V5);
         let mut rest = &out[..];
+        // A CONNECT of no known version is refused in the one that its client may understand: by its length one sees which.
+        let refused = if rest.starts_with(&[0x20, 2]) { Version::V4 } else { Version::V5 };
+        let version = self.version.unwrap_or(refused);
         while !rest.is_empty() {
             let (packet, size) = match decode(rest, version, u32::MAX) {
                 Ok(Some(found)) => found,
