@@ -3,12 +3,11 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use crate::order::{Held, Rank};
+use crate::order::{Held, Place, Rank};
 
 /// A value for one thread at a time.
 pub struct Mutex<T: ?Sized> {
-    #[cfg(debug_assertions)]
-    rank: Rank,
+    place: Place,
     inner: parking_lot::Mutex<T>,
 }
 
@@ -26,13 +25,7 @@ impl<T> Mutex<T> {
 
     /// A lock with a place in the order.
     pub const fn ranked(rank: Rank, value: T) -> Self {
-        #[cfg(not(debug_assertions))]
-        let _ = rank;
-        Self {
-            #[cfg(debug_assertions)]
-            rank,
-            inner: parking_lot::Mutex::new(value),
-        }
+        Self { place: Place::new(rank), inner: parking_lot::Mutex::new(value) }
     }
 
     /// The value; nobody else has the lock.
@@ -42,16 +35,6 @@ impl<T> Mutex<T> {
 }
 
 impl<T: ?Sized> Mutex<T> {
-    #[cfg(debug_assertions)]
-    const fn rank(&self) -> Rank {
-        self.rank
-    }
-
-    #[cfg(not(debug_assertions))]
-    const fn rank(&self) -> Rank {
-        Rank::LEAF
-    }
-
     /// Waits until no other thread has the value.
     ///
     /// # Panics
@@ -59,7 +42,7 @@ impl<T: ?Sized> Mutex<T> {
     #[inline]
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        let held = Held::new(self.rank());
+        let held = self.place.take();
         MutexGuard { inner: self.inner.lock(), _held: held }
     }
 }
@@ -94,6 +77,7 @@ impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(debug_assertions)]
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use super::*;

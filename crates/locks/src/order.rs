@@ -17,9 +17,9 @@ impl Rank {
 }
 
 #[cfg(debug_assertions)]
-pub(crate) use checked::{Held, check_wait};
+pub(crate) use checked::{Held, Place, check_wait};
 #[cfg(not(debug_assertions))]
-pub(crate) use unchecked::{Held, check_wait};
+pub(crate) use unchecked::{Held, Place, check_wait};
 
 #[cfg(debug_assertions)]
 mod checked {
@@ -32,14 +32,22 @@ mod checked {
         static HELD: RefCell<Vec<(Rank, &'static Location<'static>)>> = const { RefCell::new(Vec::new()) };
     }
 
+    /// What a lock knows of its place in the order.
+    pub(crate) struct Place(Rank);
+
     /// A lock of this rank is held, or is about to be.
     #[derive(Debug)]
     pub(crate) struct Held(Rank, &'static Location<'static>);
 
-    impl Held {
+    impl Place {
+        pub(crate) const fn new(rank: Rank) -> Place {
+            Place(rank)
+        }
+
         /// Before the lock is taken.
         #[track_caller]
-        pub(crate) fn new(rank: Rank) -> Held {
+        pub(crate) fn take(&self) -> Held {
+            let rank = self.0;
             let here = Location::caller();
             let broken = HELD.with_borrow(|held| held.iter().find(|(other, _)| *other >= rank).copied());
             if let Some((other, there)) = broken {
@@ -90,12 +98,18 @@ pub fn about_to_wait() {
 mod unchecked {
     use super::Rank;
 
+    pub(crate) struct Place;
+
     #[derive(Debug)]
     pub(crate) struct Held;
 
-    impl Held {
+    impl Place {
+        pub(crate) const fn new(_: Rank) -> Place {
+            Place
+        }
+
         #[inline(always)]
-        pub(crate) fn new(_: Rank) -> Held {
+        pub(crate) fn take(&self) -> Held {
             Held
         }
     }

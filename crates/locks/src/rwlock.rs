@@ -3,12 +3,11 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use crate::order::{Held, Rank};
+use crate::order::{Held, Place, Rank};
 
 /// A value for many readers or one writer at a time.
 pub struct RwLock<T: ?Sized> {
-    #[cfg(debug_assertions)]
-    rank: Rank,
+    place: Place,
     inner: parking_lot::RwLock<T>,
 }
 
@@ -32,27 +31,11 @@ impl<T> RwLock<T> {
 
     /// A lock with a place in the order.
     pub const fn ranked(rank: Rank, value: T) -> Self {
-        #[cfg(not(debug_assertions))]
-        let _ = rank;
-        Self {
-            #[cfg(debug_assertions)]
-            rank,
-            inner: parking_lot::RwLock::new(value),
-        }
+        Self { place: Place::new(rank), inner: parking_lot::RwLock::new(value) }
     }
 }
 
 impl<T: ?Sized> RwLock<T> {
-    #[cfg(debug_assertions)]
-    const fn rank(&self) -> Rank {
-        self.rank
-    }
-
-    #[cfg(not(debug_assertions))]
-    const fn rank(&self) -> Rank {
-        Rank::LEAF
-    }
-
     /// Waits until nobody changes the value.
     ///
     /// # Panics
@@ -61,7 +44,7 @@ impl<T: ?Sized> RwLock<T> {
     #[inline]
     #[track_caller]
     pub fn read(&self) -> ReadGuard<'_, T> {
-        let held = Held::new(self.rank());
+        let held = self.place.take();
         ReadGuard { inner: self.inner.read(), _held: held }
     }
 
@@ -72,7 +55,7 @@ impl<T: ?Sized> RwLock<T> {
     #[inline]
     #[track_caller]
     pub fn write(&self) -> WriteGuard<'_, T> {
-        let held = Held::new(self.rank());
+        let held = self.place.take();
         WriteGuard { inner: self.inner.write(), _held: held }
     }
 }
