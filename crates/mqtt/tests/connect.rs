@@ -9,7 +9,7 @@
 mod support;
 
 use mohhos_mqtt::Version::{V4, V5};
-use mohhos_mqtt::packet::{Connect, Disconnect, WillView};
+use mohhos_mqtt::packet::{Connect, Disconnect, WillView, decode};
 use mohhos_mqtt::session::{Accept, Limits, Session, SessionState};
 use mohhos_mqtt::{Packet, Properties, Property, QoS, ReasonCode};
 use support::{Line, connect, properties, publish};
@@ -50,8 +50,12 @@ fn connack_says_what_differs_from_the_request() {
     let mut line =
         Line::new(Limits { topic_alias_maximum: 0, shared_subscriptions: true, ..Limits::default() });
     line.connect(&request);
-    let terms =
-        Accept { assigned_client_id: Some("id7"), server_keep_alive: Some(30), max_session_expiry_s: 60 };
+    let terms = Accept {
+        assigned_client_id: Some("id7"),
+        server_keep_alive: Some(30),
+        max_session_expiry_s: 60,
+        ..Accept::default()
+    };
     line.accept(&terms, None);
     assert_eq!(
         line.sent(),
@@ -62,6 +66,29 @@ fn connack_says_what_differs_from_the_request() {
     );
     assert_eq!(line.session.expiry_s(), 60);
     assert_eq!(line.session.deadline(), Some(45_000));
+}
+
+#[test]
+fn response_information_is_for_those_who_ask_and_have_room_for_it() {
+    let ask = Property::RequestResponseInformation(true);
+    for (list, told) in [
+        (&[ask][..], true),
+        (&[], false),
+        (&[Property::RequestResponseInformation(false)], false),
+        (&[ask, Property::MaximumPacketSize(30)], false),
+    ] {
+        let mut line = Line::new(Limits::default());
+        let list = properties(list);
+        line.connect(&Connect { properties: list.view(), ..connect(V5) });
+        let basis = Some("devices/pump/responses");
+        line.accept(&Accept { response_information: basis, ..Accept::default() }, None);
+        let (Packet::ConnAck(packet), _) = decode(&line.host.out, V5, u32::MAX).unwrap().unwrap() else {
+            panic!("no CONNACK")
+        };
+        let found =
+            packet.properties.iter().any(|p| p == Property::ResponseInformation("devices/pump/responses"));
+        assert_eq!(found, told, "{list:?}");
+    }
 }
 
 #[test]

@@ -193,6 +193,53 @@ fn properties_are_passed_on_unaltered_but_for_those_of_the_connection() {
 }
 
 #[test]
+fn topics_are_sent_once_and_then_by_their_alias_within_the_clients_maximum() {
+    let list = properties(&[Property::TopicAliasMaximum(2)]);
+    let packet = Connect { properties: list.view(), ..connect(Version::V5) };
+    let mut line = Line::open_with(Limits::default(), &packet, None);
+    let mut seen: std::collections::HashMap<u16, String> = Default::default();
+    for round in 0..50u64 {
+        for topic in ["devices/a/commands/1", "devices/b/commands/1", "devices/c/commands/1", "t"] {
+            let d = Delivery { topic, ..delivery(round, 0) };
+            assert_eq!(line.session.deliver(&d, &mut line.host), Delivered::Sent);
+            let out = std::mem::take(&mut line.host.out);
+            let Ok(Some((Packet::Publish(p), _))) = decode(&out, Version::V5, u32::MAX) else {
+                panic!("{out:?}")
+            };
+            match p.properties.topic_alias() {
+                None => assert_eq!(p.topic, topic),
+                Some(alias) => {
+                    assert!((1..=2).contains(&alias));
+                    if !p.topic.is_empty() {
+                        seen.insert(alias, p.topic.to_owned());
+                    }
+                    assert_eq!(seen[&alias], topic, "the client takes it for the topic that it is");
+                }
+            }
+        }
+    }
+    assert!(!seen.is_empty() && !seen.values().any(|topic| topic == "t"), "a short topic is not worth it");
+}
+
+#[test]
+fn without_a_topic_alias_maximum_there_are_no_aliases_and_a_dropped_packet_sets_none() {
+    let mut line = Line::open(Version::V5);
+    let long = Delivery { topic: "devices/a/commands/1", ..delivery(1, 0) };
+    for _ in 0..3 {
+        line.session.deliver(&long, &mut line.host);
+    }
+    assert!(!line.host.out.contains(&0x23));
+    let list = properties(&[Property::TopicAliasMaximum(8), Property::MaximumPacketSize(40)]);
+    let packet = Connect { properties: list.view(), ..connect(Version::V5) };
+    let mut line = Line::open_with(Limits::default(), &packet, None);
+    let large = Delivery { payload: &[0; 40], ..long };
+    assert_eq!(line.session.deliver(&large, &mut line.host), Delivered::TooLarge);
+    assert_eq!(line.session.deliver(&long, &mut line.host), Delivered::Sent);
+    let Ok(Some((Packet::Publish(p), _))) = decode(&line.host.out, Version::V5, u32::MAX) else { panic!() };
+    assert_eq!((p.topic, p.properties.topic_alias().is_some()), ("devices/a/commands/1", true));
+}
+
+#[test]
 fn nothing_is_delivered_without_an_open_connection() {
     let mut line = Line::new(Limits::default());
     assert_eq!(line.deliver(1, 0), Delivered::Closed);

@@ -42,7 +42,12 @@ impl Shard {
         let limits = &self.intake.shared.config.limits;
         let state = resumed.then(|| session.state.take().unwrap_or_default());
         let too_long = arrival.keep_alive == 0 || arrival.keep_alive > limits.keep_alive_max_s;
+        let is_device = arrival.principal.kind == PrincipalKind::Device;
+        // Below its own topics a device may subscribe, whatever its role.
+        let basis = (is_device && connection.protocol.wants_response_information())
+            .then(|| format!("devices/{}/", arrival.principal.name));
         let terms = Accept {
+            response_information: basis.as_deref(),
             assigned_client_id: arrival.assigned.then_some(&*arrival.client),
             server_keep_alive: (too_long && limits.keep_alive_max_s > 0).then_some(limits.keep_alive_max_s),
             max_session_expiry_s: limits.session_expiry_max_s,

@@ -112,6 +112,8 @@ impl<'a> Properties<'a> {
         authentication_data, AuthenticationData, &'a [u8];
         /// Are reason strings welcome?
         request_problem_information, RequestProblemInformation, bool;
+        /// Does the client ask for response information?
+        request_response_information, RequestResponseInformation, bool;
         /// Seconds to wait before the will is published.
         will_delay, WillDelay, u32;
         /// What happened, for people.

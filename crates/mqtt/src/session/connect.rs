@@ -6,6 +6,9 @@ use crate::reason::ReasonCode;
 use crate::session::waiting::Answer;
 use crate::session::{Accept, Close, Effects, Ready, Session, SessionState, Stage, Will};
 
+/// The largest CONNACK without its properties: fixed header, flags, code, length of the properties.
+const CONNACK_REST: usize = 5 + 2 + 4;
+
 impl Session {
     pub(super) fn on_connect<E: Effects>(&mut self, connect: &Connect<'_>, fx: &mut E) {
         let properties = connect.properties;
@@ -15,6 +18,8 @@ impl Session {
         self.keep_alive_ms = u32::from(connect.keep_alive) * 1500;
         self.client_max_packet = properties.maximum_packet_size().unwrap_or(u32::MAX);
         self.client_window = properties.receive_maximum().unwrap_or(u16::MAX);
+        self.client_aliases = properties.topic_alias_maximum().unwrap_or(0);
+        self.response_information = properties.request_response_information().unwrap_or(false);
         self.problem_information = properties.request_problem_information().unwrap_or(true);
         self.expiry_s = match connect.version {
             Version::V5 => properties.session_expiry().unwrap_or(0),
@@ -109,6 +114,14 @@ impl Session {
         }
         if let Some(seconds) = terms.server_keep_alive {
             add(Property::ServerKeepAlive(seconds));
+        }
+        if let Some(basis) = terms.response_information.filter(|_| self.response_information) {
+            let before = properties.clone();
+            // A CONNACK must not be larger than the client accepts; the rest of it counts a few bytes.
+            let added = properties.push(Property::ResponseInformation(basis)).is_ok();
+            if !added || properties.view().raw().len() + CONNACK_REST > self.client_max_packet as usize {
+                properties = before;
+            }
         }
         properties
     }

@@ -107,7 +107,7 @@ impl Session {
             return;
         }
         self.waiting = Default::default();
-        self.aliases = Default::default();
+        self.aliases = None;
         if let (Stage::Open, Some(will)) = (stage, self.will.take()) {
             fx.will(*will);
         }

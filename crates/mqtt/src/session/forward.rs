@@ -2,6 +2,7 @@
 
 use crate::packet::{QoS, Version, publish_first_byte};
 use crate::session::Delivery;
+use crate::session::alias::OwnAlias;
 use crate::wire;
 
 /// What a PUBLISH to this client has beyond the delivery itself.
@@ -11,6 +12,8 @@ pub(super) struct Form {
     /// 0 with QoS 0.
     pub(super) packet_id: u16,
     pub(super) dup: bool,
+    /// The alias of the topic, if it has one.
+    pub(super) alias: Option<OwnAlias>,
     /// The client's maximum packet size.
     pub(super) max_size: u32,
 }
@@ -18,7 +21,8 @@ pub(super) struct Form {
 /// Appends the packet. `false`, and nothing appended, if it is too long for the client or for MQTT.
 #[inline]
 pub(super) fn encode(delivery: &Delivery<'_>, form: &Form, out: &mut Vec<u8>) -> bool {
-    let topic = delivery.topic.as_bytes();
+    let known = form.alias.is_some_and(|alias| alias.known);
+    let topic = if known { &[] } else { delivery.topic.as_bytes() };
     let Ok(mut len) = wire::field_len(topic) else { return false };
     len += delivery.payload.len();
     if form.qos != QoS::AtMostOnce {
@@ -26,7 +30,7 @@ pub(super) fn encode(delivery: &Delivery<'_>, form: &Form, out: &mut Vec<u8>) ->
     }
     let properties_len = match form.version {
         Version::V4 => 0,
-        Version::V5 => properties_len(delivery),
+        Version::V5 => properties_len(delivery) + if form.alias.is_some() { 3 } else { 0 },
     };
     let Ok(properties) = wire::remaining_length(properties_len) else { return false };
     if form.version == Version::V5 {
@@ -45,6 +49,10 @@ pub(super) fn encode(delivery: &Delivery<'_>, form: &Form, out: &mut Vec<u8>) ->
     }
     if form.version == Version::V5 {
         wire::put_varint(out, properties);
+        if let Some(alias) = form.alias {
+            out.push(0x23);
+            wire::put_u16(out, alias.alias);
+        }
         if properties > 0 {
             put_properties(delivery, out);
         }

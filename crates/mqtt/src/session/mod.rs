@@ -47,7 +47,7 @@
 //! and queues are the host's.
 //!
 //! **Allocation.** PUBLISH of QoS 0, both ways, allocates nothing (beyond growth of `output`). QoS 1 and 2
-//! allocate once per session, and what an idle QoS 0 session does not use is not there.
+//! (and topic aliases) allocate once per session, and what an idle QoS 0 session does not use is not there.
 
 mod alias;
 mod checkpoint;
@@ -83,6 +83,8 @@ pub struct Session {
     clean_start: bool,
     /// Reason strings are welcome with every packet (3.1.2.11.7).
     problem_information: bool,
+    /// The client asks for response information (3.1.2.11.6).
+    response_information: bool,
     keep_alive_suspended: bool,
     /// One and a half times the keep-alive; 0 for none.
     keep_alive_ms: u32,
@@ -92,6 +94,8 @@ pub struct Session {
     client_max_packet: u32,
     /// How many deliveries of QoS 1 and 2 the client accepts at once.
     client_window: u16,
+    /// How many topic aliases the client accepts.
+    client_aliases: u16,
     /// Inbound messages of QoS 1 and 2 that count towards our receive maximum.
     open_inbound: u16,
     /// What the client asked for, from `accept` on cut to the host's terms.
@@ -102,7 +106,7 @@ pub struct Session {
     /// The log is durable up to here.
     committed: u64,
     will: Option<Box<Will>>,
-    aliases: alias::Aliases,
+    aliases: Option<Box<alias::Aliases>>,
     waiting: Waiting,
     state: SessionState,
 }
@@ -130,18 +134,20 @@ impl Session {
             bridge: false,
             clean_start: false,
             problem_information: true,
+            response_information: false,
             keep_alive_suspended: false,
             keep_alive_ms: 0,
             heard_ms: now,
             client_max_packet: u32::MAX,
             client_window: u16::MAX,
+            client_aliases: 0,
             open_inbound: 0,
             expiry_s: 0,
             asked_no_expiry: true,
             max_expiry_s: u32::MAX,
             committed: 0,
             will: None,
-            aliases: alias::Aliases::new(),
+            aliases: None,
             waiting: Waiting::new(),
             state: SessionState::default(),
         }
@@ -158,6 +164,11 @@ impl Session {
         let most = most.max(1);
         self.limits.receive_maximum = self.limits.receive_maximum.min(most);
         self.limits.max_inflight = self.limits.max_inflight.min(most);
+    }
+
+    /// Did the client ask for response information?
+    pub fn wants_response_information(&self) -> bool {
+        self.response_information
     }
 
     /// Was CONNECT accepted, and is the connection not over?

@@ -3,6 +3,7 @@
 use crate::error::DecodeError;
 use crate::packet::{Ack, QoS};
 use crate::reason::ReasonCode;
+use crate::session::alias::OwnAlias;
 use crate::session::forward::{self, Form};
 use crate::session::inflight::{Phase, Wire};
 use crate::session::waiting::Answer;
@@ -72,15 +73,23 @@ impl Session {
 
     #[inline]
     fn send_publish<E: Effects>(
-        &self,
+        &mut self,
         delivery: &Delivery<'_>,
         qos: QoS,
         packet_id: u16,
         dup: bool,
         fx: &mut E,
     ) -> Delivered {
-        let form = Form { version: self.version, qos, packet_id, dup, max_size: self.client_max_packet };
-        if forward::encode(delivery, &form, fx.output()) { Delivered::Sent } else { Delivered::TooLarge }
+        let alias = self.own_alias(delivery.topic);
+        let form =
+            Form { version: self.version, qos, packet_id, dup, alias, max_size: self.client_max_packet };
+        if !forward::encode(delivery, &form, fx.output()) {
+            return Delivered::TooLarge;
+        }
+        if let Some(OwnAlias { alias, known: false }) = alias {
+            self.note_alias(alias, delivery.topic);
+        }
+        Delivered::Sent
     }
 
     /// Gives a delivery of QoS 1 or 2 its packet id before it is sent, so that the host can log it. `None`

@@ -43,13 +43,20 @@ pub struct Accept<'a> {
     pub assigned_client_id: Option<&'a str>,
     /// A keep-alive in seconds that replaces the client's; 3.1.1 clients cannot be told and keep their own.
     pub server_keep_alive: Option<u16>,
+    /// The beginning of topics on which the client can get responses, for those who ask (3.2.2.3.15).
+    pub response_information: Option<&'a str>,
     /// The longest time that a session is kept, in seconds; what the client asked for is cut to it.
     pub max_session_expiry_s: u32,
 }
 
 impl Default for Accept<'_> {
     fn default() -> Self {
-        Accept { assigned_client_id: None, server_keep_alive: None, max_session_expiry_s: u32::MAX }
+        Accept {
+            assigned_client_id: None,
+            server_keep_alive: None,
+            response_information: None,
+            max_session_expiry_s: u32::MAX,
+        }
     }
 }
 
