@@ -234,6 +234,10 @@ fn without_a_topic_alias_maximum_there_are_no_aliases_and_a_dropped_packet_sets_
     let mut line = Line::open_with(Limits::default(), &packet, None);
     let large = Delivery { payload: &[0; 40], ..long };
     assert_eq!(line.session.deliver(&large, &mut line.host), Delivered::TooLarge);
+    // 40 bytes without an alias.
+    let full = Delivery { payload: &[0; 15], ..long };
+    assert_eq!(line.session.deliver(&full, &mut line.host), Delivered::Sent);
+    assert_eq!(std::mem::take(&mut line.host.out).len(), 40, "an alias is left out where it has no room");
     assert_eq!(line.session.deliver(&long, &mut line.host), Delivered::Sent);
     let Ok(Some((Packet::Publish(p), _))) = decode(&line.host.out, Version::V5, u32::MAX) else { panic!() };
     assert_eq!((p.topic, p.properties.topic_alias().is_some()), ("devices/a/commands/1", true));

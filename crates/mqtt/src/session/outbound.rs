@@ -80,11 +80,14 @@ impl Session {
         dup: bool,
         fx: &mut E,
     ) -> Delivered {
-        let alias = self.own_alias(delivery.topic);
-        let form =
-            Form { version: self.version, qos, packet_id, dup, alias, max_size: self.client_max_packet };
-        if !forward::encode(delivery, &form, fx.output()) {
-            return Delivered::TooLarge;
+        let mut alias = self.own_alias(delivery.topic);
+        let (version, max_size) = (self.version, self.client_max_packet);
+        let form = |alias| Form { version, qos, packet_id, dup, alias, max_size };
+        if !forward::encode(delivery, &form(alias), fx.output()) {
+            // A new alias makes the packet longer, which must not be why the client does not get it.
+            if alias.take().is_none() || !forward::encode(delivery, &form(None), fx.output()) {
+                return Delivered::TooLarge;
+            }
         }
         if let Some(OwnAlias { alias, known: false }) = alias {
             self.note_alias(alias, delivery.topic);
