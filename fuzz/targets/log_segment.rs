@@ -28,6 +28,7 @@ fn config() -> LogConfig {
         commit_interval_us: 0,
         buffer_bytes: 1 << 20,
         retry_interval_us: 1_000,
+        ..LogConfig::default()
     }
 }
 

@@ -21,6 +21,7 @@ from mohhos.errors import MohhosError
 __all__ = ["Config", "Listener", "changes", "load", "native_json", "parse"]
 
 DATA_DIR_VARIABLE: Final = "MOHHOS_DATA_DIR"
+MAX_LOG_CLASSES: Final = 15
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,42 @@ class LimitsSection:
 
 
 @dataclass(frozen=True)
+class LogClass:
+    """Topics with a retention and a sync interval of their own; a topic is of the first class that has a filter for it.
+
+    A message is acknowledged after its sync in every class: a longer interval spares flash memory, and costs the
+    sender as much waiting. docs/log.md says more.
+    """
+
+    name: str = key("telemetry", "The class's name.", pattern=r"[\w.-]{1,64}")
+    topics: tuple[str, ...] = key(("devices/+/telemetry/#",), "Topic filters, with `+` and `#` as in MQTT.")
+    retain_size: int = key(
+        "4 GiB",
+        "The oldest messages of the class go when there are more bytes of them.",
+        kind="size",
+        low="1 MiB",
+        high="1024 TiB",
+        native="retain_bytes",
+    )
+    retain_age: int = key(
+        "7 d",
+        "Messages of the class go when they are older.",
+        kind="duration",
+        low="1 min",
+        high="3650 d",
+        native="retain_age_s",
+    )
+    sync_interval: int = key(
+        "0 us",
+        "Messages of the class may wait this long for their sync, unless others are synced anyway.",
+        kind="duration",
+        low="0 us",
+        high="1 h",
+        native="sync_interval_us",
+    )
+
+
+@dataclass(frozen=True)
 class LogSection:
     """The log: what was acknowledged."""
 
@@ -125,7 +162,7 @@ class LogSection:
     )
     retain_size: int = key(
         "4 GiB",
-        "Older segments go when the log is larger and every projection has them.",
+        "The oldest messages of no class go when there are more bytes of them and every projection has them.",
         kind="size",
         low="64 MiB",
         high="1024 TiB",
@@ -133,7 +170,7 @@ class LogSection:
     )
     retain_age: int = key(
         "7 d",
-        "Segments go when they are older and every projection has them.",
+        "Messages of no class go when they are older and every projection has them.",
         kind="duration",
         low="1 min",
         high="3650 d",
@@ -155,6 +192,12 @@ class LogSection:
         high="4 GiB",
         native="buffer_bytes",
     )
+    trim_when_full: bool = key(
+        True,
+        "On a full disk, old messages that every projection has go before their time. With false the log, and with "
+        "it the devices, wait until there is space.",
+    )
+    classes: tuple[LogClass, ...] = key((), "One `[[log.classes]]` each.", section=LogClass, native="")
 
 
 @dataclass(frozen=True)
@@ -314,6 +357,7 @@ def parse(text: str, name: str = "mohhos.toml") -> Config:
         ) from error
     config = read_section(Config, tree, "")
     config_listener.check(config.mqtt.listeners)
+    _check_log_classes(config.log.classes)
     return config
 
 
@@ -326,6 +370,45 @@ def _resolved(config: Config, base: Path, environment: Mapping[str, str]) -> Con
         gateway=dataclasses.replace(config.gateway, data_dir=str(data_dir)),
         mqtt=dataclasses.replace(config.mqtt, listeners=listeners),
     )
+
+
+def _check_log_classes(classes: tuple[LogClass, ...]) -> None:
+    if len(classes) > MAX_LOG_CLASSES:
+        raise MohhosError(
+            "config-out-of-range",
+            f"log.classes has {len(classes)} entries",
+            f"there can be {MAX_LOG_CLASSES}",
+            "Give classes that are kept equally long to one entry: topics is a list",
+            path="log.classes",
+        )
+    names = [each.name for each in classes]
+    for index, each in enumerate(classes):
+        path = f"log.classes[{index}]"
+        if names.index(each.name) != index:
+            raise MohhosError(
+                "config-out-of-range",
+                f'{path}.name is "{each.name}"',
+                "another class has that name",
+                "Give every class a name of its own",
+                path=f"{path}.name",
+            )
+        wrong = [topic for topic in each.topics if not _is_filter(topic)]
+        if wrong or not each.topics:
+            raise MohhosError(
+                "config-out-of-range",
+                f'{path}.topics has "{wrong[0]}"' if wrong else f"{path}.topics is empty",
+                "`+` stands for one whole level, `#` for all that follow"
+                if wrong
+                else "no message would be of the class",
+                'Write topic filters, such as topics = ["devices/+/telemetry/#"]',
+                path=f"{path}.topics",
+            )
+
+
+def _is_filter(topic: str) -> bool:
+    *before, last = topic.split("/")
+    levels = [*before, "" if last == "#" else last]
+    return topic not in ("", "\0") and all(level == "+" or not set(level) & set("+#\0") for level in levels)
 
 
 def changes(old: Config, new: Config) -> tuple[list[str], list[str]]:
@@ -359,7 +442,7 @@ def native_json(config: Config, *, build_time_us: int, gateway_key: bytes) -> st
             "shards": config.gateway.shards,
             "listeners": [config_listener.native_listener(each) for each in config.mqtt.listeners],
             "limits": _native_section(config.limits),
-            "log": _native_section(config.log),
+            "log": {**_native_section(config.log), "classes": [_native_section(each) for each in config.log.classes]},
             "history": _native_section(config.history),
             "stream": _native_section(config.stream),
             "time": {**_native_section(config.time), "build_time_us": build_time_us},
@@ -368,7 +451,7 @@ def native_json(config: Config, *, build_time_us: int, gateway_key: bytes) -> st
     )
 
 
-def _native_section(section: Any) -> dict[str, int]:
+def _native_section(section: Any) -> dict[str, Any]:
     """The keys of a section under their native names; `_s` in seconds, `_us` in microseconds, the rest as they are."""
     values = {}
     for item in dataclasses.fields(section):

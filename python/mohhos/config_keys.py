@@ -58,6 +58,8 @@ class Key:
         """A value as it would be written in the file."""
         if self.units:
             return f'"{format_quantity(value, self.units)}"'
+        if isinstance(value, tuple):
+            return f"[{', '.join(self.show(each) for each in value)}]"
         if isinstance(value, bool):
             return str(value).lower()
         return f'"{value}"' if isinstance(value, str) else str(value)
@@ -116,6 +118,10 @@ def _read(item: "dataclasses.Field[Any]", value: Any, path: str) -> Any:
         return tuple(read_section(described.section, each, f"{path}[{i}]") for i, each in enumerate(value))
     if described.units:
         value = _read_quantity(described, value, path)
+    elif isinstance(item.default, tuple):
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise _wrong_type(path, value, "a list of texts in quotes", _example(path, described, item.default))
+        return tuple(value)
     elif type(value) is not type(item.default):
         wanted = {int: "a whole number", str: "a text in quotes", bool: "true or false"}[type(item.default)]
         raise _wrong_type(path, value, wanted, _example(path, described, item.default))

@@ -1,6 +1,7 @@
 """docs/configuration.md, made from the descriptions in `mohhos.config`: `python -m mohhos.config_reference FILE`."""
 
 import dataclasses
+import inspect
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,15 +37,17 @@ def _section(heading: str, defaults: Any, path: str) -> list[str]:
     fields: list[dataclasses.Field[Any]] = list(dataclasses.fields(defaults))
     plain = [item for item in fields if Key.of(item).section is None]
     lists = [item for item in fields if Key.of(item).section is not None]
-    text = (type(defaults).__doc__ or "").strip()
+    text = inspect.cleandoc(type(defaults).__doc__ or "")
     parts = [f"## {heading}\n", f"{text}\n"]
     if plain:
         parts += ["| key | type | default | allowed | change | meaning |", "| --- | --- | --- | --- | --- | --- |"]
         parts += [_row(item) for item in plain]
         parts.append("")
     for item in lists:
-        listed: Any = item.default
-        parts += _section(f"[[{path}.{item.name}]]", listed[0], f"{path}.{item.name}")
+        # Where there is none by default, the page shows what one has when it says nothing.
+        described, listed = Key.of(item).section, item.default
+        entry: Any = listed[0] if isinstance(listed, tuple) and listed else described and described()
+        parts += _section(f"[[{path}.{item.name}]]", entry, f"{path}.{item.name}")
     return parts
 
 
@@ -53,7 +56,7 @@ def _row(item: "dataclasses.Field[Any]") -> str:
     kind = (
         described.kind
         if described.kind != "plain"
-        else {int: "number", str: "text", bool: "true or false"}[type(item.default)]
+        else {int: "number", str: "text", bool: "true or false", tuple: "list of texts"}[type(item.default)]
     )
     change = "**live**" if described.live else "restart"
     cells = [f"`{item.name}`", kind, f"`{described.show(item.default)}`", described.allowed(), change, described.text]

@@ -179,7 +179,15 @@ def test_the_native_configuration_has_the_members_and_units_that_the_native_gate
     }
     assert made["limits"]["keep_alive_max_s"] == 3600
     assert made["log"]["commit_interval_us"] == 1000
-    assert set(made["log"]) == {"segment_bytes", "retain_bytes", "retain_age_s", "commit_interval_us", "buffer_bytes"}
+    assert set(made["log"]) == {
+        "segment_bytes",
+        "retain_bytes",
+        "retain_age_s",
+        "commit_interval_us",
+        "buffer_bytes",
+        "trim_when_full",
+        "classes",
+    }
     assert set(made["history"]) == {"flush_rows", "flush_interval_s", "retain_bytes", "retain_age_s"}
     assert set(made["stream"]) == {"idle_timeout_s", "snapshot_interval_s", "max_state_bytes"}
     assert made["time"] == {"max_future_s": 300, "build_time_us": 6}
@@ -212,3 +220,53 @@ def test_every_default_passes_its_own_check() -> None:
         lines += [f"{f.name} = {Key.of(f).show(getattr(section, f.name))}" for f in dataclasses.fields(section)]
     assert len(lines) > 30
     assert parse("\n".join(lines)) == Config()
+
+
+def test_classes_of_the_log_reach_the_native_gateway_in_their_order_and_units() -> None:
+    config = parse(
+        """
+        [[log.classes]]
+        name = "bulk"
+        topics = ["devices/+/telemetry/#", "raw/#"]
+        retain_size = "100 MiB"
+        retain_age = "1 h"
+        sync_interval = "2 s"
+        [[log.classes]]
+        name = "orders"
+        topics = ["devices/+/commands/+"]
+        """
+    )
+    made = json.loads(native_json(config, build_time_us=0, gateway_key=bytes(32)))
+    assert made["log"]["classes"] == [
+        {
+            "name": "bulk",
+            "topics": ["devices/+/telemetry/#", "raw/#"],
+            "retain_bytes": 100 << 20,
+            "retain_age_s": 3600,
+            "sync_interval_us": 2_000_000,
+        },
+        {
+            "name": "orders",
+            "topics": ["devices/+/commands/+"],
+            "retain_bytes": 4 << 30,
+            "retain_age_s": 7 * 86_400,
+            "sync_interval_us": 0,
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ('[[log.classes]]\ntopics = ["a/#/b"]', "log.classes[0].topics"),
+        ('[[log.classes]]\ntopics = ["a+"]', "log.classes[0].topics"),
+        ('[[log.classes]]\ntopics = [""]', "log.classes[0].topics"),
+        ("[[log.classes]]\ntopics = []", "log.classes[0].topics"),
+        ('[[log.classes]]\ntopics = "a"', "log.classes[0].topics"),
+        ("[[log.classes]]\ntopics = [1]", "log.classes[0].topics"),
+        ('[[log.classes]]\nname = "a"\n[[log.classes]]\nname = "a"', "log.classes[1].name"),
+        ("\n".join(f'[[log.classes]]\nname = "c{n}"' for n in range(16)), "log.classes"),
+    ],
+)
+def test_a_class_of_the_log_that_means_nothing_is_refused_with_its_path(text: str, path: str) -> None:
+    assert refused(text).fields["path"] == path

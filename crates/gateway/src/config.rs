@@ -10,7 +10,7 @@ use mohhos_hub::{
     CertificateIdentity, ClientCertificates, HubConfig, Limits, ListenerConfig, TlsConfig, TransportConfig,
     WebSocketConfig,
 };
-use mohhos_log::LogConfig;
+use mohhos_log::{Class, Classes, LogConfig};
 use mohhos_stream::EngineConfig;
 
 use crate::error::GatewayError;
@@ -163,7 +163,7 @@ pub struct LimitsSection {
 }
 
 /// The log.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(
     missing_docs,
@@ -175,6 +175,23 @@ pub struct LogSection {
     pub retain_age_s: u64,
     pub commit_interval_us: u64,
     pub buffer_bytes: usize,
+    pub trim_when_full: bool,
+    pub classes: Vec<LogClass>,
+}
+
+/// A topic class of the log.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(
+    missing_docs,
+    reason = "the names are those of the configuration, which docs/configuration.md explains"
+)]
+pub struct LogClass {
+    pub name: String,
+    pub topics: Vec<String>,
+    pub retain_bytes: u64,
+    pub retain_age_s: u64,
+    pub sync_interval_us: u64,
 }
 
 /// The history.
@@ -222,6 +239,19 @@ const CHECKPOINT_INTERVAL_S: u32 = 300;
 /// Batches that wait for the stream thread, per shard: at 8k rows each some 10 MiB before sockets wait.
 const BATCH_RING: usize = 64;
 
+impl LogSection {
+    fn classes(&self) -> Result<Classes, GatewayError> {
+        let classes = self.classes.iter().map(|class| Class {
+            name: class.name.clone(),
+            topics: class.topics.clone(),
+            retain_bytes: class.retain_bytes,
+            retain_age_us: class.retain_age_s * SECOND_US as u64,
+            sync_interval_us: class.sync_interval_us,
+        });
+        Classes::new(classes.collect()).map_err(|e| GatewayError::config(e.to_string()))
+    }
+}
+
 impl Config {
     /// Reads the configuration.
     ///
@@ -230,6 +260,7 @@ impl Config {
     pub fn parse(json: &str) -> Result<Self, GatewayError> {
         let config: Self = serde_json::from_str(json).map_err(|e| GatewayError::config(e.to_string()))?;
         config.key()?;
+        config.log.classes()?;
         Ok(config)
     }
 
@@ -274,15 +305,17 @@ impl Config {
         })
     }
 
-    pub(crate) fn log(&self) -> LogConfig {
-        LogConfig {
+    pub(crate) fn log(&self) -> Result<LogConfig, GatewayError> {
+        Ok(LogConfig {
             segment_bytes: self.log.segment_bytes,
             retain_bytes: self.log.retain_bytes,
             retain_age_us: self.log.retain_age_s * SECOND_US as u64,
             commit_interval_us: self.log.commit_interval_us,
             buffer_bytes: self.log.buffer_bytes,
+            trim_when_full: self.log.trim_when_full,
+            classes: self.log.classes()?,
             ..LogConfig::default()
-        }
+        })
     }
 
     pub(crate) fn history(&self) -> HistoryConfig {

@@ -80,7 +80,7 @@ impl Gateway {
         let data_dir = DataDir::open(&config.data_dir)?;
         let fs: Arc<dyn Fs> = Arc::new(mohhos_log::OsFs::open(data_dir.path())?);
         let boot = boot::next(&*fs)?;
-        let (log, recovery) = Log::open(Arc::new(data_dir.directory(LOG)?), config.log())?;
+        let (log, recovery) = Log::open(Arc::new(data_dir.directory(LOG)?), config.log()?)?;
         // Without a battery-backed clock the system may be in 1970: time goes on from the last that is known.
         let floor_us = config.time.build_time_us.max(recovery.last_time_us.unwrap_or(0));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(floor_us));

@@ -119,6 +119,7 @@ impl Inner {
         let retained = shared.retained.all();
         // Nothing may be in the file that a crash could take out of the log.
         let end = shared.log.end();
+        shared.log.hasten();
         if end > shared.log.committed() && !shared.log.wait_committed(end - 1, PATIENCE) {
             return Err(failed("the log did not get it on disk in time"));
         }

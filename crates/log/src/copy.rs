@@ -3,8 +3,8 @@
 use std::io;
 
 use crate::aligned::AlignedBuffer;
-use crate::format::{Seal, SegmentHeader};
-use crate::fs::{BLOCK, Fs};
+use crate::format::SegmentHeader;
+use crate::fs::{BLOCK, File, Fs};
 use crate::segment::Segment;
 use crate::shared::Shared;
 
@@ -24,22 +24,34 @@ pub(crate) fn copy(shared: &Shared, target: &dyn Fs) -> io::Result<u64> {
 fn copy_segment(shared: &Shared, segment: &Segment, end: u64, target: &dyn Fs) -> io::Result<()> {
     let header = &segment.header;
     let file = target.create(&SegmentHeader::file_name(header.base))?;
-    let mut block = AlignedBuffer::zeroed(BLOCK);
-    header.encode(Some(&Seal { end, times: segment.times() }), block.bytes_mut());
-    file.write_at(block.bytes(), 0)?;
-    let mut buffer = vec![0; CHUNK];
-    let mut offset = header.base;
-    while offset < end {
-        let wanted = buffer.len().min(usize::try_from(end - offset).unwrap_or(usize::MAX));
-        let read = segment.read(&*shared.fs, offset, &mut buffer[..wanted])?;
-        if read == 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                format!("{} is too short", segment.name),
-            ));
-        }
-        file.write_at(&buffer[..read], header.position(offset))?;
-        offset += read as u64;
+    let mut seal = segment.as_sealed(&shared.config.classes);
+    if seal.end != end {
+        seal.end = end;
+        seal.classes = None;
     }
+    let mut block = AlignedBuffer::zeroed(BLOCK);
+    header.encode(Some(&seal), block.bytes_mut());
+    file.write_at(block.bytes(), 0)?;
+    let (from, to) = if header.rewritten {
+        (BLOCK as u64, segment.disk_bytes(&*shared.fs)?)
+    } else {
+        (header.position(header.base), header.position(end))
+    };
+    copy_bytes(&*segment.file(&*shared.fs)?, &*file, from, to, &segment.name)?;
     file.sync()
+}
+
+fn copy_bytes(source: &dyn File, target: &dyn File, from: u64, to: u64, name: &str) -> io::Result<()> {
+    let mut buffer = vec![0; CHUNK];
+    let mut position = from;
+    while position < to {
+        let wanted = buffer.len().min(usize::try_from(to - position).unwrap_or(usize::MAX));
+        let read = source.read_at(&mut buffer[..wanted], position)?;
+        if read == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{name} is too short")));
+        }
+        target.write_at(&buffer[..read], position)?;
+        position += read as u64;
+    }
+    Ok(())
 }

@@ -1,13 +1,14 @@
-//! The format of the log on disk, version 1, little endian, and its invariants.
+//! The format of the log on disk, version 2, little endian, and its invariants.
 //!
 //! A segment is a file `{base as 16 hexadecimal digits}.log`:
 //!
 //! | at | bytes | what |
 //! | --- | --- | --- |
-//! | 0 | 512 | header: magic `MOHHSEG\n`, u32 version, u32 zero, u64 base, u64 previous end, u64 salt, u32 CRC-32C of these |
+//! | 0 | 512 | header: magic `MOHHSEG\n`, u32 version, u32 flags (1: rewritten), u64 base, u64 previous end, u64 salt, u32 CRC-32C of these |
 //! | 512 | 512 | seal, zeros while the segment is written: magic `MOHHSEAL`, u64 end, i64 newest wall time, i64 newest wall time of a synchronised clock, u32 CRC-32C of these and the salt |
-//! | 1024 | 3072 | zeros |
-//! | 4096 + base mod 4096 | … | groups, one behind the other |
+//! | 1024 | 512 | bytes of records by topic class, written with the seal: magic `MOHHCLAS`, u32 fingerprint of the classes, u32 zero, 16 × u64 bytes, u32 CRC-32C of these and the salt |
+//! | 1536 | 2560 | zeros |
+//! | 4096 + base mod 4096 | … | groups, one behind the other (in a rewritten segment: from 4096 on) |
 //!
 //! A group is what one commit made durable: a header of 48 bytes, then records (see [`crate::record`]):
 //!
@@ -35,13 +36,26 @@
 //! 5. A segment's file is in place under its name, header included, before its first group is written. A file is used
 //!    again for a new segment (the salt tells old groups in it from new ones) only after its name was given up.
 //! 6. The seal is written after the last group, when the next segment is in place; it only saves reading the segment
-//!    at the next opening. Without one, the segment is read and checked.
+//!    at the next opening. Without one, the segment is read and checked. The same holds for the bytes by class: who
+//!    finds none, or those of other classes, reads the segment when it needs them.
+//! 7. A rewritten segment stands for a run of older ones, from the base of the first to the end of the last, of which
+//!    it has only the records of classes that are kept longer, at the offsets that they always had. Its groups need not
+//!    follow on each other: one begins 48 bytes before its first record, in what was dropped, and where it is in the
+//!    file only the groups before it tell. It gets its name (that of the first segment) when all of it is synced; those
+//!    of the other segments are removed afterwards, and a segment whose base lies in a rewritten one is left over from
+//!    a crash in between.
+//!
+//! Version 1 had neither flags nor bytes by class; its segments are read, and written on from a segment of version 2.
 
+use crate::class::{ClassBytes, MAX_CLASSES};
 use crate::fs::BLOCK;
 use crate::record::{u32_at, u64_at};
 
 /// The version of the format.
-pub const LOG_VERSION: u32 = 1;
+pub const LOG_VERSION: u32 = 2;
+/// The oldest version that is read.
+const OLDEST_VERSION: u32 = 1;
+const FLAG_REWRITTEN: u32 = 1;
 /// Offsets left out at each opening: more than can be appended and not committed.
 pub(crate) const OFFSET_GAP: u64 = 1 << 31;
 /// What may be appended and not committed at most, whatever the configuration says.
@@ -50,8 +64,11 @@ pub(crate) const GROUP_HEADER: usize = 48;
 pub(crate) const GROUP_MARK: u32 = 0x4752_504D;
 pub(crate) const SEGMENT_SUFFIX: &str = ".log";
 const SEAL_AT: usize = 512;
+const CLASSES_AT: usize = 1024;
+const CLASSES_LEN: usize = 16 + 8 * MAX_CLASSES;
 const SEGMENT_MAGIC: &[u8; 8] = b"MOHHSEG\n";
 const SEAL_MAGIC: &[u8; 8] = b"MOHHSEAL";
+const CLASSES_MAGIC: &[u8; 8] = b"MOHHCLAS";
 const NO_TIME: i64 = i64::MIN;
 
 /// The newest times in a group or segment.
@@ -88,6 +105,8 @@ pub(crate) struct SegmentHeader {
     pub(crate) base: u64,
     pub(crate) previous_end: u64,
     pub(crate) salt: u64,
+    /// Invariant 7.
+    pub(crate) rewritten: bool,
 }
 
 /// Written behind the header when the segment gets no more groups.
@@ -95,6 +114,8 @@ pub(crate) struct SegmentHeader {
 pub(crate) struct Seal {
     pub(crate) end: u64,
     pub(crate) times: Times,
+    /// Bytes of records by class, and the fingerprint of these classes.
+    pub(crate) classes: Option<(u32, ClassBytes)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +137,7 @@ impl SegmentHeader {
         (SegmentHeader::file_name(base) == name).then_some(base)
     }
 
-    /// Where in the file an offset is.
+    /// Where in the file an offset is, unless the segment is rewritten.
     pub(crate) fn position(&self, offset: u64) -> u64 {
         BLOCK as u64 + self.base % BLOCK as u64 + (offset - self.base)
     }
@@ -126,6 +147,8 @@ impl SegmentHeader {
         block.fill(0);
         block[..8].copy_from_slice(SEGMENT_MAGIC);
         block[8..12].copy_from_slice(&LOG_VERSION.to_le_bytes());
+        let flags = if self.rewritten { FLAG_REWRITTEN } else { 0 };
+        block[12..16].copy_from_slice(&flags.to_le_bytes());
         block[16..24].copy_from_slice(&self.base.to_le_bytes());
         block[24..32].copy_from_slice(&self.previous_end.to_le_bytes());
         block[32..40].copy_from_slice(&self.salt.to_le_bytes());
@@ -138,6 +161,9 @@ impl SegmentHeader {
             sector[16..32].copy_from_slice(&seal.times.encode());
             let checksum = crc32c::crc32c_append(self.salt as u32, &sector[..32]);
             sector[32..36].copy_from_slice(&checksum.to_le_bytes());
+            if let Some((fingerprint, bytes)) = &seal.classes {
+                encode_classes(*fingerprint, bytes, self.salt, &mut block[CLASSES_AT..]);
+            }
         }
     }
 
@@ -149,21 +175,42 @@ impl SegmentHeader {
             return Err(HeaderError::Damaged);
         }
         let version = u32_at(block, 8);
-        if version != LOG_VERSION {
+        if !(OLDEST_VERSION..=LOG_VERSION).contains(&version) {
             return Err(HeaderError::Version(version));
         }
         let header = SegmentHeader {
             base: u64_at(block, 16),
             previous_end: u64_at(block, 24),
             salt: u64_at(block, 32),
+            rewritten: u32_at(block, 12) & FLAG_REWRITTEN != 0,
         };
         let sector = &block[SEAL_AT..];
         let sealed = &sector[..8] == SEAL_MAGIC
             && crc32c::crc32c_append(header.salt as u32, &sector[..32]) == u32_at(sector, 32)
             && u64_at(sector, 8) >= header.base;
-        let seal = sealed.then(|| Seal { end: u64_at(sector, 8), times: Times::decode(sector, 16) });
+        let seal = sealed.then(|| Seal {
+            end: u64_at(sector, 8),
+            times: Times::decode(sector, 16),
+            classes: decode_classes(header.salt, &block[CLASSES_AT..]),
+        });
         Ok((header, seal))
     }
+}
+
+fn encode_classes(fingerprint: u32, bytes: &ClassBytes, salt: u64, sector: &mut [u8]) {
+    sector[..8].copy_from_slice(CLASSES_MAGIC);
+    sector[8..12].copy_from_slice(&fingerprint.to_le_bytes());
+    for (slot, bytes) in sector[16..CLASSES_LEN].chunks_exact_mut(8).zip(bytes) {
+        slot.copy_from_slice(&bytes.to_le_bytes());
+    }
+    let checksum = crc32c::crc32c_append(salt as u32, &sector[..CLASSES_LEN]);
+    sector[CLASSES_LEN..CLASSES_LEN + 4].copy_from_slice(&checksum.to_le_bytes());
+}
+
+fn decode_classes(salt: u64, sector: &[u8]) -> Option<(u32, ClassBytes)> {
+    let sound = &sector[..8] == CLASSES_MAGIC
+        && crc32c::crc32c_append(salt as u32, &sector[..CLASSES_LEN]) == u32_at(sector, CLASSES_LEN);
+    sound.then(|| (u32_at(sector, 8), std::array::from_fn(|class| u64_at(sector, 16 + 8 * class))))
 }
 
 /// The head of a group.
@@ -192,9 +239,13 @@ impl GroupHeader {
 
     /// The group header at the head of `bytes`, if one is there that belongs at `offset` in a segment of this salt.
     pub(crate) fn decode(bytes: &[u8], offset: u64, salt: u64) -> Option<GroupHeader> {
+        GroupHeader::decode_any(bytes, salt).filter(|group| group.offset == offset)
+    }
+
+    /// The group header at the head of `bytes`, if one is there of a segment of this salt.
+    pub(crate) fn decode_any(bytes: &[u8], salt: u64) -> Option<GroupHeader> {
         if bytes.len() < GROUP_HEADER
             || u32_at(bytes, 0) != GROUP_MARK
-            || u64_at(bytes, 8) != offset
             || u64_at(bytes, 16) != salt
             || crc32c::crc32c(&bytes[..44]) != u32_at(bytes, 44)
         {
@@ -204,7 +255,7 @@ impl GroupHeader {
         let plausible = body_len.is_multiple_of(8) && body_len as usize <= MAX_UNCOMMITTED;
         plausible.then(|| GroupHeader {
             body_len,
-            offset,
+            offset: u64_at(bytes, 8),
             salt,
             times: Times::decode(bytes, 24),
             body_checksum: u32_at(bytes, 40),
@@ -218,8 +269,10 @@ mod tests {
 
     #[test]
     fn header_and_seal_come_back_as_written() {
-        let header = SegmentHeader { base: 12_345_000, previous_end: 12_000, salt: 99 };
-        let seal = Seal { end: 13_000_000, times: Times { wall_us: Some(-5), synchronised_us: None } };
+        let header = SegmentHeader { base: 12_345_000, previous_end: 12_000, salt: 99, rewritten: true };
+        let classes = Some((7, std::array::from_fn(|class| class as u64)));
+        let seal =
+            Seal { end: 13_000_000, times: Times { wall_us: Some(-5), synchronised_us: None }, classes };
         let mut block = vec![7; BLOCK];
         header.encode(Some(&seal), &mut block);
         assert_eq!(SegmentHeader::decode(&block), Ok((header, Some(seal))));
@@ -229,10 +282,11 @@ mod tests {
 
     #[test]
     fn a_flipped_bit_in_header_or_seal_is_noticed() {
-        let header = SegmentHeader { base: 4096, previous_end: 4096, salt: 99 };
-        let seal = Seal { end: 8192, times: Times::default() };
+        let header = SegmentHeader { base: 4096, previous_end: 4096, salt: 99, rewritten: false };
+        let seal = Seal { end: 8192, times: Times::default(), classes: Some((1, [9; MAX_CLASSES])) };
         let mut block = vec![0; BLOCK];
-        for bit in (0..44 * 8).chain(SEAL_AT * 8..(SEAL_AT + 36) * 8) {
+        let sectors = [(0, 44), (SEAL_AT, 36), (CLASSES_AT, CLASSES_LEN + 4)];
+        for bit in sectors.into_iter().flat_map(|(at, len)| at * 8..(at + len) * 8) {
             header.encode(Some(&seal), &mut block);
             block[bit / 8] ^= 1 << (bit % 8);
             assert_ne!(SegmentHeader::decode(&block), Ok((header, Some(seal))), "bit {bit}");

@@ -9,6 +9,7 @@
 
 mod aligned;
 mod atomic_file;
+mod class;
 mod config;
 mod copy;
 mod data_dir;
@@ -16,11 +17,13 @@ mod dictionary;
 mod error;
 mod format;
 pub mod fs;
+mod index;
 mod log;
 mod reader;
 pub mod record;
 mod recovery;
 mod retention;
+mod rewrite;
 mod scan;
 mod scheduling;
 mod segment;
@@ -31,6 +34,7 @@ pub mod testing;
 mod writer;
 
 pub use atomic_file::{AtomicFileError, read_atomic, write_atomic};
+pub use class::{Class, ClassError, Classes, DEFAULT_CLASS, MAX_CLASSES};
 pub use config::LogConfig;
 pub use data_dir::{DATA_FORMAT, DataDir, DataDirError};
 pub use dictionary::{Dictionary, DictionaryError};

@@ -89,9 +89,21 @@ impl Log {
     }
 
     /// Waits until the record at `offset` is committed; equally: until something beyond `offset` is. False if that
-    /// did not happen in time.
+    /// did not happen in time, or cannot happen any more because the log was closed.
     pub fn wait_committed(&self, offset: u64, timeout: Duration) -> bool {
         self.inner.shared.wait_committed(offset, timeout)
+    }
+
+    /// Has everything that was appended committed as soon as may be, also what may wait by its class. Who waits for a
+    /// commit with [`Log::wait_committed`] and not for its class calls this before.
+    pub fn hasten(&self) {
+        let shared = &self.inner.shared;
+        shared.hasten(shared.queue.lock());
+    }
+
+    /// The class of messages on a topic, for [`Fields`](crate::Fields).
+    pub fn class_of(&self, topic: &str) -> u8 {
+        self.inner.shared.config.classes.of(topic)
     }
 
     /// Has the log thread call this with the new end after each commit. It must be short, and not wait for the log.
@@ -135,8 +147,8 @@ impl Log {
         self.inner.shared.holds.lock().remove(name);
     }
 
-    /// Trims whole segments that are beyond the configured age or bytes and that no hold needs, oldest first.
-    /// Without a trusted clock nothing is trimmed by age. Waits for the disk.
+    /// Takes away what is beyond the age or bytes of its class and what no hold needs, oldest first; and on a full disk
+    /// also what is not. Without a trusted clock nothing goes by age. Waits for the disk.
     ///
     /// # Errors
     /// The disk fails. What was trimmed before stays trimmed.
@@ -144,13 +156,22 @@ impl Log {
         retention::enforce(&self.inner.shared, now_us, clock_trusted)
     }
 
+    /// Whether the log waits for space: [`Log::enforce_retention`] may give it some.
+    pub fn is_full(&self) -> bool {
+        self.inner.shared.is_full()
+    }
+
     /// Bytes of committed records between two offsets, without the gaps that openings leave: how far a projection
     /// is behind.
     pub fn bytes_between(&self, from: u64, to: u64) -> u64 {
         let segments = self.inner.shared.segments.read();
+        // What retention left of a rewritten segment is counted as a whole or not at all: projections are beyond it.
         segments
             .iter()
-            .map(|segment| segment.end().min(to).saturating_sub(segment.header.base.max(from)))
+            .map(|segment| {
+                let bytes = segment.end().min(to).saturating_sub(segment.header.base.max(from));
+                if segment.header.rewritten { bytes.min(segment.kept_bytes()) } else { bytes }
+            })
             .sum()
     }
 

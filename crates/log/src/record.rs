@@ -23,6 +23,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::class::DEFAULT_CLASS;
+
 mod buffer;
 
 pub use buffer::RecordBuffer;
@@ -125,6 +127,8 @@ pub struct Fields<'a> {
     pub properties: &'a [u8],
     /// The payload.
     pub payload: &'a [u8],
+    /// The topic class, which `Log::class_of` tells. Not written: see [`crate::Classes`].
+    pub class: u8,
 }
 
 impl Default for Fields<'_> {
@@ -144,6 +148,7 @@ impl Default for Fields<'_> {
             content_type: "",
             properties: &[],
             payload: &[],
+            class: DEFAULT_CLASS,
         }
     }
 }

@@ -3,12 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::class::Classes;
 use crate::config::LogConfig;
 use crate::error::OpenError;
 use crate::format::{HeaderError, OFFSET_GAP, Seal, SegmentHeader, Times};
 use crate::fs::{BLOCK, File, Fs};
-use crate::scan::scan;
-use crate::segment::{self, Segment, TEMPORARY_SUFFIX};
+use crate::index::Index;
+use crate::scan::{Scan, scan};
+use crate::segment::{self, Contents, Segment, TEMPORARY_SUFFIX};
 use crate::spares::Spares;
 use crate::writer::Current;
 
@@ -89,12 +91,13 @@ pub(crate) fn recover(fs: &dyn Fs, config: &LogConfig) -> Result<Recovered, Open
     found.sort_by_key(|segment| segment.header.base);
 
     let mut segments = Vec::new();
-    let mut empty = Vec::new();
+    // Files of no use any more: nothing is in them, or what is in them stands in a rewritten segment.
+    let mut useless = replaced(&mut found);
     let mut known_end = None;
     let mut times = Times::default();
     for (index, segment) in found.iter().enumerate() {
         let limit = found.get(index + 1).map_or(u64::MAX, |next| next.header.base);
-        let (end, segment_times) = close_off(fs, segment, limit, &mut report)?;
+        let (end, contents) = close_off(fs, segment, limit, &config.classes, &mut report)?;
         let header = segment.header;
         if let Some(known_end) = known_end.filter(|end| *end < header.previous_end) {
             report.damaged.push(DamagedRange {
@@ -108,12 +111,12 @@ pub(crate) fn recover(fs: &dyn Fs, config: &LogConfig) -> Result<Recovered, Open
         }
         if end == header.base {
             known_end = known_end.max(Some(header.previous_end));
-            empty.push(segment.name.clone());
+            useless.push(segment.name.clone());
             continue;
         }
         known_end = known_end.max(Some(end));
-        times = times.join(segment_times);
-        segments.push(Arc::new(Segment::new(header, end, segment_times, Some(Arc::clone(&segment.file)))));
+        times = times.join(contents.times);
+        segments.push(Arc::new(Segment::settled(header, end, contents, Arc::clone(&segment.file))));
     }
     for (base, len) in headless {
         // The segment behind it may have told of the gap already.
@@ -136,19 +139,38 @@ pub(crate) fn recover(fs: &dyn Fs, config: &LogConfig) -> Result<Recovered, Open
     } else {
         (beyond.max(report.end) + OFFSET_GAP).next_multiple_of(BLOCK as u64)
     };
-    let header = SegmentHeader { base, previous_end: report.end, salt: segment::new_salt() };
+    let header =
+        SegmentHeader { base, previous_end: report.end, salt: segment::new_salt(), rewritten: false };
     let allocate = config.segment_bytes.min(FIRST_ALLOCATION).next_multiple_of(BLOCK as u64);
     let (file, allocated) = segment::create(fs, &spares, &header, allocate)
         .map_err(OpenError::io(format!("creating segment {}", SegmentHeader::file_name(base))))?;
-    let current = Arc::new(Segment::new(header, base, Times::default(), Some(Arc::clone(&file))));
+    let current = Arc::new(Segment::new(header, Arc::clone(&file)));
     segments.push(Arc::clone(&current));
     // Only now: their bases are what kept offsets from being used again.
-    for name in empty {
+    for name in useless {
         fs.remove(&name).map_err(OpenError::io(format!("removing {name}")))?;
     }
     report.oldest = segments[0].header.base;
     report.start = base;
     Ok(Recovered { report, segments, current: Current { segment: current, file, allocated }, spares })
+}
+
+/// Takes out the segments that a rewritten one stands for, and returns their names: a crash came before they could be
+/// removed.
+fn replaced(found: &mut Vec<Found>) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut covered = 0;
+    found.retain(|segment| {
+        if segment.header.base < covered {
+            names.push(segment.name.clone());
+            return false;
+        }
+        if let Some(seal) = segment.seal.filter(|_| segment.header.rewritten) {
+            covered = seal.end;
+        }
+        true
+    });
+    names
 }
 
 /// Reads the head of a segment; none if it is damaged.
@@ -173,21 +195,22 @@ fn set_aside(fs: &dyn Fs, name: &str) -> Result<String, OpenError> {
     Ok(aside)
 }
 
-/// The end of a segment and its newest times. One without a seal is read, cut and sealed.
+/// The end of a segment and what is in it. One without a seal is read, cut and sealed.
 fn close_off(
     fs: &dyn Fs,
     segment: &Found,
     limit: u64,
+    classes: &Classes,
     report: &mut Recovery,
-) -> Result<(u64, Times), OpenError> {
+) -> Result<(u64, Contents), OpenError> {
     if let Some(seal) = segment.seal.filter(|seal| seal.end <= limit) {
-        return Ok((seal.end, seal.times));
+        return Ok((seal.end, Contents::of(&seal, classes)));
     }
     let doing = || format!("checking {}", segment.name);
     let file = &*segment.file;
     // The last run may have been killed between a write and its sync: what is read below must be on disk.
     file.sync().map_err(OpenError::io(doing()))?;
-    let scan = scan(file, &segment.header, limit).map_err(OpenError::io(doing()))?;
+    let scan = look_through(segment, limit).map_err(OpenError::io(doing()))?;
     for (from, to) in scan.damaged {
         report.damaged.push(DamagedRange {
             from,
@@ -198,13 +221,28 @@ fn close_off(
     if scan.torn {
         report.torn = Some(scan.end);
     }
+    let contents = Contents { times: scan.times, class_bytes: None };
     if scan.end > segment.header.base {
-        let used = segment.header.position(scan.end).next_multiple_of(BLOCK as u64);
-        if file.len().map_err(OpenError::io(doing()))? > used {
-            file.set_len(used).map_err(OpenError::io(doing()))?;
+        if !segment.header.rewritten {
+            let used = segment.header.position(scan.end).next_multiple_of(BLOCK as u64);
+            if file.len().map_err(OpenError::io(doing()))? > used {
+                file.set_len(used).map_err(OpenError::io(doing()))?;
+            }
         }
-        let sealed = Segment::new(segment.header, scan.end, scan.times, Some(Arc::clone(&segment.file)));
-        sealed.seal(fs).map_err(OpenError::io(doing()))?;
+        let sealed = Segment::settled(segment.header, scan.end, contents, Arc::clone(&segment.file));
+        sealed.seal(fs, classes).map_err(OpenError::io(doing()))?;
     }
-    Ok((scan.end, scan.times))
+    Ok((scan.end, contents))
+}
+
+/// Finds the groups. A rewritten segment was whole before it had its name, so one without a seal is damaged.
+fn look_through(segment: &Found, limit: u64) -> io::Result<Scan> {
+    let header = &segment.header;
+    if !header.rewritten {
+        return scan(&*segment.file, header, limit);
+    }
+    let index = Index::read(&*segment.file, header)?;
+    let end = index.end().unwrap_or(header.base).min(limit);
+    let to = if limit == u64::MAX { end } else { limit };
+    Ok(Scan { end, times: index.times, damaged: vec![(end, to)], torn: false })
 }

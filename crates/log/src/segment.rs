@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use mohhos_locks::{Mutex, Rank};
 
 use crate::aligned::AlignedBuffer;
+use crate::class::{ClassBytes, Classes};
 use crate::format::{Seal, SegmentHeader, Times};
 use crate::fs::{BLOCK, File, Fs};
+use crate::index::{Index, Span};
 use crate::spares::Spares;
 
 pub(crate) const TEMPORARY_SUFFIX: &str = ".tmp";
@@ -21,36 +23,115 @@ pub(crate) struct Segment {
     pub(crate) name: String,
     /// The end of what is committed in it. Stored before `Shared::committed`.
     end: AtomicU64,
-    times: Mutex<Times>,
+    contents: Mutex<Contents>,
     file: Mutex<Option<Arc<dyn File>>>,
+    /// Of a rewritten segment, read when first needed.
+    index: Mutex<Option<Arc<Index>>>,
     /// Set before the file is removed or used again: what was read from it is worth nothing if this is set afterwards.
     removed: AtomicBool,
+    /// The log thread writes nothing to the file any more, and no seal either.
+    settled: AtomicBool,
+    /// Something in it cannot be read: it is not rewritten.
+    damaged: AtomicBool,
+}
+
+/// What is in a segment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Contents {
+    pub(crate) times: Times,
+    /// Bytes of records by class; none if nobody has counted them.
+    pub(crate) class_bytes: Option<ClassBytes>,
+}
+
+impl Contents {
+    /// Of a segment that has nothing yet.
+    pub(crate) fn empty() -> Contents {
+        Contents { times: Times::default(), class_bytes: Some(ClassBytes::default()) }
+    }
+
+    /// As the seal tells it, if these are the classes that it knew.
+    pub(crate) fn of(seal: &Seal, classes: &Classes) -> Contents {
+        let known = seal.classes.filter(|(fingerprint, _)| *fingerprint == classes.fingerprint());
+        Contents { times: seal.times, class_bytes: known.map(|(_, bytes)| bytes) }
+    }
 }
 
 impl Segment {
-    pub(crate) fn new(header: SegmentHeader, end: u64, times: Times, file: Option<Arc<dyn File>>) -> Segment {
+    /// The segment that is written.
+    pub(crate) fn new(header: SegmentHeader, file: Arc<dyn File>) -> Segment {
         Segment {
             header,
             name: SegmentHeader::file_name(header.base),
-            end: AtomicU64::new(end),
-            times: Mutex::new(times),
-            file: Mutex::ranked(Rank::TABLE, file),
+            end: AtomicU64::new(header.base),
+            contents: Mutex::new(Contents::empty()),
+            file: Mutex::ranked(Rank::TABLE, Some(file)),
+            index: Mutex::new(None),
             removed: AtomicBool::new(false),
+            settled: AtomicBool::new(false),
+            damaged: AtomicBool::new(false),
         }
+    }
+
+    /// A segment that gets no more groups.
+    pub(crate) fn settled(
+        header: SegmentHeader,
+        end: u64,
+        contents: Contents,
+        file: Arc<dyn File>,
+    ) -> Segment {
+        let segment = Segment::new(header, file);
+        segment.end.store(end, Ordering::Release);
+        *segment.contents.lock() = contents;
+        segment.settle();
+        segment
+    }
+
+    /// With the index of what was just written to it.
+    pub(crate) fn with_index(self, index: Index) -> Segment {
+        *self.index.lock() = Some(Arc::new(index));
+        self
     }
 
     pub(crate) fn end(&self) -> u64 {
         self.end.load(Ordering::Acquire)
     }
 
-    pub(crate) fn times(&self) -> Times {
-        *self.times.lock()
+    pub(crate) fn contents(&self) -> Contents {
+        *self.contents.lock()
     }
 
-    pub(crate) fn committed(&self, end: u64, times: Times) {
-        let mut known = self.times.lock();
-        *known = known.join(times);
+    /// Bytes of records, as far as somebody has counted them.
+    pub(crate) fn kept_bytes(&self) -> u64 {
+        self.contents().class_bytes.map_or(0, |bytes| bytes.iter().sum())
+    }
+
+    pub(crate) fn set_class_bytes(&self, bytes: ClassBytes) {
+        self.contents.lock().class_bytes = Some(bytes);
+    }
+
+    pub(crate) fn committed(&self, end: u64, times: Times, class_bytes: &ClassBytes) {
+        let mut contents = self.contents.lock();
+        contents.times = contents.times.join(times);
+        if let Some(known) = &mut contents.class_bytes {
+            known.iter_mut().zip(class_bytes).for_each(|(known, more)| *known += more);
+        }
         self.end.store(end, Ordering::Release);
+    }
+
+    pub(crate) fn settle(&self) {
+        self.settled.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn mark_damaged(&self) {
+        self.damaged.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
     }
 
     /// The file, opened once and shared by all readers.
@@ -77,17 +158,49 @@ impl Segment {
         *self.file.lock() = None;
     }
 
-    /// Reads committed bytes at an offset; fewer than asked at the end of what is committed, or of the file.
-    pub(crate) fn read(&self, fs: &dyn Fs, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let wanted =
-            usize::try_from(self.end().saturating_sub(offset)).unwrap_or(usize::MAX).min(buffer.len());
-        self.file(fs)?.read_at(&mut buffer[..wanted], self.header.position(offset))
+    /// What is committed at an offset or behind it, and follows on itself in the file; none if there is no more.
+    pub(crate) fn span(&self, fs: &dyn Fs, offset: u64) -> io::Result<Option<Span>> {
+        if self.header.rewritten {
+            return Ok(self.index(fs)?.at(offset).filter(|span| span.from < self.end()));
+        }
+        let (from, to) = (self.header.base, self.end());
+        let position = self.header.position(from);
+        Ok((offset < to).then_some(Span { from, to, position, damaged_from: None }))
+    }
+
+    /// The groups of a rewritten segment.
+    pub(crate) fn index(&self, fs: &dyn Fs) -> io::Result<Arc<Index>> {
+        let known = self.index.lock().clone();
+        if let Some(index) = known {
+            return Ok(index);
+        }
+        // Without the lock, for it is read from the disk. Who comes meanwhile reads it, too.
+        let read = Arc::new(Index::read(&*self.file(fs)?, &self.header)?);
+        // An index of a file that is another one by now is of no use to anybody.
+        if !self.is_removed() {
+            *self.index.lock() = Some(Arc::clone(&read));
+        }
+        Ok(read)
+    }
+
+    /// Reads bytes of a span at an offset; fewer than asked at its end, or that of the file.
+    pub(crate) fn read(&self, fs: &dyn Fs, span: &Span, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(span.to.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let wanted = left.min(buffer.len());
+        self.file(fs)?.read_at(&mut buffer[..wanted], span.position + (offset - span.from))
+    }
+
+    /// What its seal has to say.
+    pub(crate) fn as_sealed(&self, classes: &Classes) -> Seal {
+        let Contents { times, class_bytes } = self.contents();
+        let classes = class_bytes.map(|bytes| (classes.fingerprint(), bytes));
+        Seal { end: self.end(), times, classes }
     }
 
     /// Says in the file where the segment ends.
-    pub(crate) fn seal(&self, fs: &dyn Fs) -> io::Result<()> {
+    pub(crate) fn seal(&self, fs: &dyn Fs, classes: &Classes) -> io::Result<()> {
         let mut block = AlignedBuffer::zeroed(BLOCK);
-        self.header.encode(Some(&Seal { end: self.end(), times: self.times() }), block.bytes_mut());
+        self.header.encode(Some(&self.as_sealed(classes)), block.bytes_mut());
         self.file(fs)?.write_durable(block.bytes(), 0)
     }
 }

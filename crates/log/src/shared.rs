@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use mohhos_locks::{Condvar, Mutex, Rank, RwLock};
+use mohhos_locks::{Condvar, Mutex, MutexGuard, Rank, RwLock};
 
 use crate::aligned::AlignedBuffer;
+use crate::class::ClassBytes;
 use crate::config::LogConfig;
 use crate::error::AppendError;
 use crate::format::{GROUP_HEADER, MAX_UNCOMMITTED, Times};
@@ -31,7 +32,8 @@ pub(crate) struct Shared {
     pub(crate) end: AtomicU64,
     /// The end of what is committed. Written by the log thread alone, after the sync returned.
     committed: AtomicU64,
-    waiters: Mutex<()>,
+    /// Held while `committed` changes; true when it will not change any more.
+    waiters: Mutex<bool>,
     waiters_wake: Condvar,
     callbacks: RwLock<Vec<CommitCallback>>,
     stall_callbacks: RwLock<Vec<StallCallback>>,
@@ -47,10 +49,28 @@ pub(crate) struct Shared {
 /// What was appended and not yet taken by the log thread.
 pub(crate) struct Queue {
     pub(crate) group: Group,
-    /// The log thread waits for a first append.
-    pub(crate) idle: bool,
+    pub(crate) waits_for: WaitsFor,
     pub(crate) closing: bool,
-    pub(crate) stalled: Option<Arc<str>>,
+    pub(crate) stalled: Option<Stall>,
+}
+
+/// What an append has to wake the log thread for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitsFor {
+    /// Nothing: it is busy, or waits for a time that no append changes.
+    Nothing,
+    /// A first record.
+    Records,
+    /// A record that is due before this.
+    Due(Instant),
+}
+
+/// Why nothing is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stall {
+    pub(crate) reason: Arc<str>,
+    /// The disk is full, and nothing else is wrong with it.
+    pub(crate) full: bool,
 }
 
 /// One commit in the making: room for the head of its first block and the header, then records.
@@ -60,12 +80,35 @@ pub(crate) struct Group {
     pub(crate) start: u64,
     pub(crate) times: Times,
     pub(crate) records: u64,
+    pub(crate) class_bytes: ClassBytes,
+    /// When it is to be committed; none: as soon as may be.
+    pub(crate) due: Option<Instant>,
 }
 
 impl Group {
     pub(crate) fn new(mut buffer: AlignedBuffer, start: u64) -> Group {
         buffer.reset(start as usize % BLOCK + GROUP_HEADER);
-        Group { buffer, start, times: Times::default(), records: 0 }
+        Group {
+            buffer,
+            start,
+            times: Times::default(),
+            records: 0,
+            class_bytes: ClassBytes::default(),
+            due: None,
+        }
+    }
+
+    fn extend(&mut self, records: &RecordBuffer, due: Option<Instant>) {
+        let (wall_us, synchronised_us) = records.times();
+        self.buffer.extend(records.as_bytes());
+        self.times = self.times.join(Times { wall_us, synchronised_us });
+        self.due = match (self.records, self.due, due) {
+            (0, _, due) => due,
+            (_, Some(known), Some(due)) => Some(known.min(due)),
+            _ => None,
+        };
+        self.records += records.len() as u64;
+        self.class_bytes.iter_mut().zip(records.class_bytes()).for_each(|(known, more)| *known += more);
     }
 
     /// How many bytes of the buffer belong to the block's committed head: positions in the buffer have the same place
@@ -98,11 +141,11 @@ impl Shared {
         Shared {
             fs,
             config,
-            queue: Mutex::new(Queue { group, idle: false, closing: false, stalled: None }),
+            queue: Mutex::new(Queue { group, waits_for: WaitsFor::Nothing, closing: false, stalled: None }),
             work: Condvar::new(),
             end: AtomicU64::new(start),
             committed: AtomicU64::new(start),
-            waiters: Mutex::new(()),
+            waiters: Mutex::new(false),
             waiters_wake: Condvar::new(),
             callbacks: RwLock::ranked(Rank::TABLE, Vec::new()),
             stall_callbacks: RwLock::ranked(Rank::TABLE, Vec::new()),
@@ -132,25 +175,66 @@ impl Shared {
             return Ok(offset);
         }
         let uncommitted = queue.group.end() - self.committed();
+        let bound = self.config.buffer_bytes as u64;
         // What is larger than the whole buffer is taken when nothing else is waiting.
-        if uncommitted > 0 && uncommitted + bytes.len() as u64 > self.config.buffer_bytes as u64 {
+        if uncommitted > 0 && uncommitted + bytes.len() as u64 > bound {
             self.counters.full.fetch_add(1, Ordering::Relaxed);
-            return Err(match &queue.stalled {
-                Some(reason) => AppendError::Stalled(Arc::clone(reason)),
+            let refused = match &queue.stalled {
+                Some(stall) => AppendError::Stalled(Arc::clone(&stall.reason)),
                 None => AppendError::Full,
-            });
+            };
+            self.hasten(queue);
+            return Err(refused);
         }
-        let (wall_us, synchronised_us) = records.times();
-        queue.group.buffer.extend(bytes);
-        queue.group.times = queue.group.times.join(Times { wall_us, synchronised_us });
-        queue.group.records += records.len() as u64;
+        // Nobody waits for the sync of a class when memory is short.
+        let due = if uncommitted + bytes.len() as u64 > bound / 2 { None } else { self.due(records) };
+        queue.group.extend(records, due);
         self.end.store(queue.group.end(), Ordering::Release);
-        let wake = std::mem::take(&mut queue.idle);
+        let wake = match (queue.waits_for, queue.group.due) {
+            (WaitsFor::Nothing, _) => false,
+            (WaitsFor::Due(at), Some(due)) => due < at,
+            (WaitsFor::Records | WaitsFor::Due(_), _) => true,
+        };
+        if wake {
+            queue.waits_for = WaitsFor::Nothing;
+        }
         drop(queue);
         if wake {
             self.work.notify_one();
         }
         Ok(offset)
+    }
+
+    /// When these records are to be committed at the latest; none: as soon as may be.
+    fn due(&self, records: &RecordBuffer) -> Option<Instant> {
+        let classes = &self.config.classes;
+        if classes.is_empty() {
+            return None;
+        }
+        let bits = records.class_bytes().iter().enumerate();
+        let present = bits.fold(0, |bits, (class, bytes)| bits | u16::from(*bytes > 0) << class);
+        match classes.sync_interval_us(present) {
+            0 => None,
+            interval => Instant::now().checked_add(Duration::from_micros(interval)),
+        }
+    }
+
+    /// Has what was appended committed now, whatever its classes.
+    pub(crate) fn hasten(&self, mut queue: MutexGuard<'_, Queue>) {
+        if queue.group.due.take().is_some() && queue.waits_for != WaitsFor::Nothing {
+            queue.waits_for = WaitsFor::Nothing;
+            drop(queue);
+            self.work.notify_one();
+        }
+    }
+
+    /// Does the log wait for space on the disk?
+    pub(crate) fn is_full(&self) -> bool {
+        self.queue.lock().stalled.as_ref().is_some_and(|stall| stall.full)
+    }
+
+    pub(crate) fn uncommitted_bytes(&self) -> u64 {
+        self.end.load(Ordering::Acquire).saturating_sub(self.committed())
     }
 
     /// Everything below `end` is on disk. Only the log thread says so.
@@ -173,25 +257,34 @@ impl Shared {
     }
 
     /// Nothing can be written, and why, or it can again: only the log thread says so.
-    pub(crate) fn set_stalled(&self, reason: Option<Arc<str>>) {
+    pub(crate) fn set_stalled(&self, stall: Option<Stall>) {
         let mut queue = self.queue.lock();
-        let before = std::mem::replace(&mut queue.stalled, reason.clone());
+        let before = std::mem::replace(&mut queue.stalled, stall.clone());
         drop(queue);
-        if before != reason {
+        if before != stall {
             for callback in self.stall_callbacks.read().iter() {
-                callback(reason.as_deref());
+                callback(stall.as_ref().map(|stall| &*stall.reason));
             }
         }
     }
 
     pub(crate) fn stalled(&self) -> Option<Arc<str>> {
-        self.queue.lock().stalled.clone()
+        self.queue.lock().stalled.as_ref().map(|stall| Arc::clone(&stall.reason))
+    }
+
+    /// The log thread has ended: nobody need wait any longer.
+    pub(crate) fn end_waiting(&self) {
+        *self.waiters.lock() = true;
+        self.waiters_wake.notify_all();
     }
 
     pub(crate) fn wait_committed(&self, offset: u64, timeout: Duration) -> bool {
         let deadline = Instant::now().checked_add(timeout);
         let mut waiters = self.waiters.lock();
         while self.committed() <= offset {
+            if *waiters {
+                return false;
+            }
             let expired = match deadline {
                 Some(deadline) => self.waiters_wake.wait_until(&mut waiters, deadline).timed_out(),
                 None => {

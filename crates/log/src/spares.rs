@@ -75,7 +75,11 @@ impl Spares {
         drop(state);
         fs.rename(segment, &name)?;
         // Before a new header goes into the file: a crash must not find it under the old segment's name.
-        fs.sync_dir()?;
+        if let Err(error) = fs.sync_dir() {
+            // Best effort: a file that nobody knows would take space until the next opening.
+            let _ = fs.remove(&name);
+            return Err(error);
+        }
         self.state.lock().ready.push(name);
         Ok(true)
     }
@@ -123,7 +127,11 @@ impl Spares {
             fs.remove(&temporary)?;
             return filled;
         }
-        fs.rename(&temporary, name)?;
+        if let Err(error) = fs.rename(&temporary, name) {
+            // Best effort, as above.
+            let _ = fs.remove(&temporary);
+            return Err(error);
+        }
         Ok(true)
     }
 }

@@ -26,6 +26,10 @@ pub struct LogStats {
     pub full: u64,
     /// Writes or syncs that failed.
     pub failures: u64,
+    /// Times that a reader met something that cannot be read.
+    pub damaged: u64,
+    /// Bytes of records that are of no use to any projection and that went before their time, for a full disk.
+    pub given_up: u64,
     /// Segments on disk.
     pub segments: usize,
     /// Their bytes on disk.
@@ -50,6 +54,8 @@ pub(crate) struct Counters {
     latency_max: AtomicU64,
     pub(crate) full: AtomicU64,
     pub(crate) failures: AtomicU64,
+    pub(crate) damaged: AtomicU64,
+    pub(crate) given_up: AtomicU64,
 }
 
 impl Counters {
@@ -75,6 +81,8 @@ impl Counters {
             commit_latency_max_us: get(&self.latency_max),
             full: get(&self.full),
             failures: get(&self.failures),
+            damaged: get(&self.damaged),
+            given_up: get(&self.given_up),
             ..LogStats::default()
         }
     }

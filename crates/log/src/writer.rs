@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use crate::aligned::AlignedBuffer;
 use crate::error::CloseError;
-use crate::format::{GROUP_HEADER, GroupHeader, SegmentHeader, Times};
+use crate::format::{GROUP_HEADER, GroupHeader, SegmentHeader};
 use crate::fs::{BLOCK, File};
 use crate::scheduling::prefer_latency;
 use crate::segment::{self, Segment};
-use crate::shared::{Group, Shared};
+use crate::shared::{Group, Shared, Stall, WaitsFor};
 
 /// A buffer that grew beyond this in a stall is given back.
 const BUFFER_KEPT: usize = 4 << 20;
@@ -42,6 +42,7 @@ struct CloseOnExit(Arc<Shared>);
 impl Drop for CloseOnExit {
     fn drop(&mut self) {
         self.0.queue.lock().closing = true;
+        self.0.end_waiting();
     }
 }
 
@@ -67,27 +68,33 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits for records, and for the interval since the commit before. None when the log closes and all is written.
+    /// Waits for records, and until they are due. None when the log closes and all is written.
     fn next_group(&mut self) -> Option<Group> {
         let shared = Arc::clone(&self.shared);
+        let interval = Duration::from_micros(shared.config.commit_interval_us);
         let mut queue = shared.queue.lock();
         loop {
+            queue.waits_for = WaitsFor::Nothing;
             if queue.group.records == 0 {
                 if queue.closing {
                     return None;
                 }
-                queue.idle = true;
+                queue.waits_for = WaitsFor::Records;
                 shared.work.wait(&mut queue);
                 continue;
             }
-            let interval = Duration::from_micros(shared.config.commit_interval_us);
-            match self.last_commit.and_then(|last| last.checked_add(interval)) {
-                Some(due) if !queue.closing && Instant::now() < due => {
-                    shared.work.wait_until(&mut queue, due);
-                }
-                _ => break,
+            // Not sooner than the interval after the commit before, and not before one of the records is due.
+            let earliest = self.last_commit.and_then(|last| last.checked_add(interval));
+            let Some(due) = earliest.max(queue.group.due) else { break };
+            if queue.closing || Instant::now() >= due {
+                break;
             }
+            if queue.group.due.is_some() {
+                queue.waits_for = WaitsFor::Due(due);
+            }
+            shared.work.wait_until(&mut queue, due);
         }
+        queue.waits_for = WaitsFor::Nothing;
         self.last_commit = Some(Instant::now());
         let end = queue.group.end();
         let next = Group::new(std::mem::take(&mut self.spare_buffer), end);
@@ -109,7 +116,7 @@ impl Writer {
                 }
             }
         };
-        segment.committed(end, group.times);
+        segment.committed(end, group.times, &group.class_bytes);
         if failed > 0 {
             self.shared.set_stalled(None);
         }
@@ -167,10 +174,11 @@ impl Writer {
         // be there all the same, and whatever follows it in the segment before would be cut off at the next opening.
         self.unsealed = self.current.take().map(|current| current.segment);
         let previous_end = self.previous_end(group.start);
-        let header = SegmentHeader { base: group.start, previous_end, salt: segment::new_salt() };
+        let header =
+            SegmentHeader { base: group.start, previous_end, salt: segment::new_salt(), rewritten: false };
         let shared = &self.shared;
         let (file, allocated) = segment::create(&*shared.fs, &shared.spares, &header, 0)?;
-        let segment = Arc::new(Segment::new(header, group.start, Times::default(), Some(Arc::clone(&file))));
+        let segment = Arc::new(Segment::new(header, Arc::clone(&file)));
         {
             let mut segments = shared.segments.write();
             // A segment that failed at its first group had this name; its file was replaced.
@@ -199,8 +207,12 @@ impl Writer {
         } else {
             format!("the disk failed: {error}").into()
         };
+        // A spare needs no space. If it does not help either, the disk has said so twice.
+        if full && failed == 1 && self.shared.spares.is_ready() {
+            return Ok(());
+        }
         let retry = Duration::from_micros(self.shared.config.retry_interval_us);
-        self.shared.set_stalled(Some(Arc::clone(&reason)));
+        self.shared.set_stalled(Some(Stall { reason: Arc::clone(&reason), full }));
         let mut queue = self.shared.queue.lock();
         loop {
             // One more try, for a segment of its own, is due to what was appended before the close.
@@ -214,23 +226,30 @@ impl Writer {
             if queue.closing || !full {
                 return Ok(());
             }
-            let needed = bytes + 2 * BLOCK as u64;
             // The disk is asked without the lock: whoever appends must not wait for it.
             drop(queue);
-            if self.shared.fs.free_space().is_ok_and(|free| free >= needed) {
+            if self.has_room(bytes) {
                 return Ok(());
             }
             queue = self.shared.queue.lock();
         }
     }
 
+    /// Is it worth trying again on a disk that was full? Not while it says that it still is.
+    fn has_room(&self, bytes: u64) -> bool {
+        let needed = bytes + 2 * BLOCK as u64;
+        let still_full = self.shared.fs.free_space().is_ok_and(|free| free < needed);
+        !still_full || self.shared.spares.is_ready()
+    }
+
     /// A seal that fails is no harm: the segment is read at the next opening.
     fn seal_previous(&mut self) {
-        if let Some(segment) = self.unsealed.take()
-            && segment.seal(&*self.shared.fs).is_err()
-            && !segment.is_removed()
-        {
-            self.shared.counters.failures.fetch_add(1, Ordering::Relaxed);
+        if let Some(segment) = self.unsealed.take() {
+            let sealed = segment.seal(&*self.shared.fs, &self.shared.config.classes);
+            if sealed.is_err() && !segment.is_removed() {
+                self.shared.counters.failures.fetch_add(1, Ordering::Relaxed);
+            }
+            segment.settle();
         }
     }
 

@@ -38,6 +38,8 @@ pub struct Way {
     pub verdict: Result<(), Denied>,
     /// The device that the topic, or else the principal, is about.
     pub device: Option<Arc<Device>>,
+    /// The class of its messages in the log.
+    pub class: u8,
     /// The code of the table level of a telemetry topic, 0 for none; `None` if it is not one.
     pub telemetry: Option<u32>,
     /// The declared tables that take its messages, by index.
@@ -122,6 +124,7 @@ mod tests {
             epochs: Epochs { policy: 0, subscriptions: 0, tables: 0 },
             verdict: Ok(()),
             device: None,
+            class: 0,
             telemetry: None,
             tables: Box::default(),
             route: Arc::default(),

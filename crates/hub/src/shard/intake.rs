@@ -153,7 +153,8 @@ impl Intake {
             arrival_us = self.decode(way, incoming);
         }
         let mut position = None;
-        if incoming.qos != QoS::AtMostOnce {
+        // A retained message of QoS 0 is not acknowledged, and survives all the same.
+        if incoming.qos != QoS::AtMostOnce || incoming.retain {
             let at = self.record(way, origin, incoming, arrival_us);
             if decoded {
                 self.decoding.logged(way, at, self.journal.bytes() as u32);
@@ -207,7 +208,7 @@ impl Intake {
         let flags = incoming
             .flags
             .with(Flags::qos(incoming.qos as u8))
-            .with(Flags::DURABLE)
+            .with_if(Flags::DURABLE, incoming.qos != QoS::AtMostOnce)
             .with_if(Flags::RETAIN, incoming.retain);
         let fields = Fields {
             kind: Kind::MESSAGE,
@@ -220,6 +221,7 @@ impl Intake {
             content_type: properties.content_type().unwrap_or(""),
             properties: properties.raw(),
             payload: incoming.payload,
+            class: way.class,
             ..Fields::default()
         };
         self.journal.message(&fields, flags)
@@ -296,7 +298,8 @@ impl Intake {
         // The device may be registered at any time, which renews nothing else: this is decided each time.
         let provisional = named.is_some() && device.is_none();
         let epochs = if provisional { Epochs { policy: 0, ..epochs } } else { epochs };
-        Way { topic: topic.into(), epochs, verdict, device, telemetry, tables, route, seen: 0 }
+        let class = self.shared.log.class_of(topic);
+        Way { topic: topic.into(), epochs, verdict, device, class, telemetry, tables, route, seen: 0 }
     }
 
     fn may_publish(&self, origin: Origin<'_>, topic: &str) -> Result<(), Denied> {

@@ -1,5 +1,7 @@
 //! Records on their way into the log: many are encoded one behind the other and appended at once.
 
+use crate::class::{ClassBytes, MAX_CLASSES};
+
 use super::{FIELDS, Fields, Flags, HEADER, RECORD_VERSION, RecordError, RecordView, padded, record_len};
 
 /// Encoded records, in order. Kept and cleared by its owner, so that encoding allocates nothing.
@@ -9,6 +11,7 @@ pub struct RecordBuffer {
     records: u32,
     last_wall_us: Option<i64>,
     last_synchronised_us: Option<i64>,
+    class_bytes: ClassBytes,
 }
 
 impl RecordBuffer {
@@ -66,6 +69,7 @@ impl RecordBuffer {
         record[4..8].copy_from_slice(&checksum.to_le_bytes());
 
         self.records += 1;
+        self.class_bytes[usize::from(fields.class) % MAX_CLASSES] += len as u64;
         self.last_wall_us = self.last_wall_us.max(Some(fields.wall_us));
         if flags.has(Flags::CLOCK_SYNCHRONISED) {
             self.last_synchronised_us = self.last_synchronised_us.max(Some(fields.wall_us));
@@ -79,6 +83,7 @@ impl RecordBuffer {
         self.records = 0;
         self.last_wall_us = None;
         self.last_synchronised_us = None;
+        self.class_bytes = ClassBytes::default();
     }
 
     /// Whether there is no record.
@@ -105,6 +110,11 @@ impl RecordBuffer {
             at = record_len(rest).map_or(usize::MAX, |len| at + len);
             Some(view)
         })
+    }
+
+    /// Bytes by class.
+    pub(crate) fn class_bytes(&self) -> &ClassBytes {
+        &self.class_bytes
     }
 
     /// The newest wall time, and the newest that was taken from a synchronised clock.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are tests.
 
 mod atomic_file;
+mod classes;
 mod commit;
 mod crash;
 mod damage;
@@ -14,3 +15,4 @@ mod record;
 mod retention;
 mod stall;
 mod support;
+mod upgrade;

@@ -6,7 +6,7 @@ use mohhos_log::testing::{ForgetfulFs, Random};
 use mohhos_log::{Log, LogConfig, ReadError, RecordBuffer, RecordView};
 use proptest::prelude::*;
 
-use crate::support::{PATIENCE, quick, read_all, some_records};
+use crate::support::{PATIENCE, quick, read_all, some_records_of};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -53,7 +53,7 @@ impl Run {
     fn step(&mut self, step: &Step) {
         match step {
             Step::Append(seed) => {
-                let records = some_records(&mut Random::new(*seed), &mut self.buffer);
+                let records = some_records_of(&self.log, &mut Random::new(*seed), &mut self.buffer);
                 let base = self.log.append(&self.buffer).unwrap();
                 assert!(self.model.last().is_none_or(|(last, _)| *last < base));
                 self.model.extend(records.into_iter().map(|(position, bytes)| (base + position, bytes)));

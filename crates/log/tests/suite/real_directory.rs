@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mohhos_log::{Fs, Log, LogConfig, OsFs, RecordBuffer, testing::Random};
 
-use crate::support::{PATIENCE, quick, read_all, some_records};
+use crate::support::{PATIENCE, quick, read_all, some_records_of};
 
 #[test]
 fn a_log_on_a_real_disk_survives_reopening_rolling_and_trimming() {
@@ -18,7 +18,7 @@ fn a_log_on_a_real_disk_survives_reopening_rolling_and_trimming() {
         let (log, recovery) = Log::open(Arc::new(fs), config).unwrap();
         assert_eq!((recovery.damaged, recovery.torn), (vec![], None));
         for round in 0..60 {
-            let records = some_records(random, &mut buffer);
+            let records = some_records_of(&log, random, &mut buffer);
             let base = log.append(&buffer).unwrap();
             expected.extend(records.into_iter().map(|(position, bytes)| (base + position, bytes)));
             if round % 3 == 0 {

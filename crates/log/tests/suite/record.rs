@@ -35,6 +35,7 @@ impl Owned {
             content_type,
             properties: &self.properties,
             payload: &self.payload,
+            class: mohhos_log::DEFAULT_CLASS,
         }
     }
 }
@@ -75,6 +76,7 @@ fn seen<'a>(view: &RecordView<'a>) -> Fields<'a> {
         content_type: view.content_type(),
         properties: view.properties(),
         payload: view.payload(),
+        class: mohhos_log::DEFAULT_CLASS,
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mohhos_log::testing::{ForgetfulFs, Random};
-use mohhos_log::{Fields, Flags, Fs, Log, LogConfig, ReadError, Reader, RecordBuffer};
+use mohhos_log::{Classes, Fields, Flags, Fs, Log, LogConfig, ReadError, Reader, RecordBuffer};
 
 /// Long enough for any machine; a test that waits this long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -18,6 +18,8 @@ pub fn quick() -> LogConfig {
         commit_interval_us: 0,
         buffer_bytes: 1 << 20,
         retry_interval_us: 1_000,
+        trim_when_full: false,
+        classes: Classes::default(),
     }
 }
 
@@ -47,19 +49,25 @@ pub fn committed(log: &Log, buffer: &RecordBuffer) -> u64 {
     offset
 }
 
+/// The topic of most random records.
+pub const BULK: &str = "devices/pump-1/telemetry";
+const OTHER: &str = "devices/pump-1/events/started";
+
 /// Random records, with their positions in the buffer and their bytes.
-pub fn some_records(random: &mut Random, buffer: &mut RecordBuffer) -> Vec<(u64, Vec<u8>)> {
+pub fn some_records_of(log: &Log, random: &mut Random, buffer: &mut RecordBuffer) -> Vec<(u64, Vec<u8>)> {
     buffer.clear();
     let positions: Vec<u32> = (0..1 + random.below(6))
         .map(|_| {
             let long = random.below(8) == 0;
             let payload: Vec<u8> =
                 (0..random.below(if long { 5_000 } else { 300 })).map(|_| random.next_u64() as u8).collect();
+            let topic = if random.below(4) == 0 { OTHER } else { BULK };
             buffer.push(&Fields {
                 wall_us: random.below(1 << 40) as i64,
                 principal: "pump-1",
                 device: "pump-1",
-                topic: "devices/pump-1/telemetry",
+                topic,
+                class: log.class_of(topic),
                 payload: &payload,
                 ..Fields::default()
             })
