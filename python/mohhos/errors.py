@@ -114,6 +114,8 @@ KINDS: Final[dict[str, ErrorKind]] = {
     "log-unwritable": ErrorKind(500, "The log's end could not be written"),
     "log-stalled": ErrorKind(503, "The log waits for the disk"),
     "log-untidy": ErrorKind(500, "Old parts of the log were not removed"),
+    "log-damaged": ErrorKind(500, "Parts of the log cannot be read"),
+    "log-short": ErrorKind(503, "Old parts of the log went early, for the disk is full"),
     "history-stalled": ErrorKind(503, "The history waits for the disk"),
     "history-untidy": ErrorKind(500, "Old files of the history were not removed or merged"),
     "rules-not-saved": ErrorKind(503, "The state of the rules is not saved"),

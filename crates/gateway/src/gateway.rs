@@ -16,6 +16,7 @@ use crate::boot;
 use crate::config::Config;
 use crate::error::GatewayError;
 use crate::history_thread::{HistoryFeed, HistoryThread};
+use crate::log_watch::{self, LogWatch};
 use crate::positions::Positions;
 use crate::replay::{Replay, Replayed};
 use crate::results::{Failures, Results};
@@ -109,6 +110,8 @@ impl Gateway {
             metrics: metrics.clone(),
             clock: clock.clone(),
         };
+        let alarms = Arc::new(Alarms::new(clock.clone()));
+        log_watch::tell_recovered(&alarms, &recovery);
         let reader = history.reader();
         let setup = Setup {
             hub: Prepared::new(config.hub(boot)?, parts)?,
@@ -119,7 +122,7 @@ impl Gateway {
             tables: Vec::new(),
         };
         Ok(Self {
-            alarms: Arc::new(Alarms::new(clock.clone())),
+            alarms,
             stage: RwLock::ranked(Rank::LIFE, Stage::Prepared(Box::new(Mutex::ranked(Rank::WORK, setup)))),
             taps: Arc::default(),
             history: reader,
@@ -194,6 +197,7 @@ impl Gateway {
             history,
             feed: feed.clone(),
             log: self.log.clone(),
+            log_watch: LogWatch::new(self.log.clone(), self.alarms.clone()),
             clock: self.clock.clone(),
             alarms: self.alarms.clone(),
             boot: self.boot,

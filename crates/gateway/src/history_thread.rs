@@ -16,6 +16,7 @@ use mohhos_locks::{Condvar, Mutex};
 use mohhos_log::Log;
 
 use crate::alarms::Alarms;
+use crate::log_watch::LogWatch;
 
 /// Rows that may wait for the thread.
 const MAX_WAITING_ROWS: usize = 4_000_000;
@@ -122,6 +123,8 @@ pub struct HistoryThread {
     pub feed: Arc<HistoryFeed>,
     /// The log, which is held while rows are in no file.
     pub log: Log,
+    /// Its retention.
+    pub log_watch: LogWatch,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Conditions for operators.
@@ -173,6 +176,9 @@ impl HistoryThread {
             if retention.elapsed() >= RETENTION_EVERY {
                 retention = Instant::now();
                 self.tidy();
+            } else if self.log.is_full() && retention.elapsed() >= TICK {
+                retention = Instant::now();
+                self.tidy_log();
             }
         }
     }
@@ -224,6 +230,9 @@ impl HistoryThread {
     fn wait_for_room(&mut self) {
         while self.history.tail_rows() > self.flush_rows.saturating_mul(MAX_TAIL_FLUSHES) {
             if self.flush().is_err() {
+                if self.log.is_full() {
+                    self.tidy_log();
+                }
                 std::thread::sleep(TICK);
             }
         }
@@ -238,10 +247,10 @@ impl HistoryThread {
                 .alarms
                 .raise("history-untidy", format!("old history files were not removed or merged: {error}")),
         }
-        if let Err(error) = self.log.enforce_retention(self.clock.wall_us(), trusted) {
-            self.alarms.raise("log-untidy", format!("old parts of the log were not removed: {error}"));
-        } else {
-            self.alarms.clear("log-untidy");
-        }
+        self.tidy_log();
+    }
+
+    fn tidy_log(&mut self) {
+        self.log_watch.tidy(self.clock.wall_us(), self.clock.synchronised());
     }
 }

@@ -11,6 +11,7 @@ pub mod error;
 mod gateway;
 mod history_thread;
 pub mod log_view;
+mod log_watch;
 mod observe;
 mod positions;
 mod process;

@@ -45,6 +45,8 @@ pub fn gather(
         ("commit_max_us", stats.commit_latency_max_us as f64),
         ("full", stats.full as f64),
         ("failures", stats.failures as f64),
+        ("damaged", stats.damaged as f64),
+        ("given_up_bytes", stats.given_up as f64),
         ("segments", stats.segments as f64),
         ("bytes", stats.disk_bytes as f64),
         ("oldest", stats.oldest as f64),

@@ -164,7 +164,7 @@ impl Log {
     /// Bytes of committed records between two offsets, without the gaps that openings leave: how far a projection
     /// is behind.
     pub fn bytes_between(&self, from: u64, to: u64) -> u64 {
-        let segments = self.inner.shared.segments.read();
+        let segments = self.inner.shared.segments.read().clone();
         // What retention left of a rewritten segment is counted as a whole or not at all: projections are beyond it.
         segments
             .iter()
