@@ -36,6 +36,8 @@ class Event(TypedDict, total=False):
     kind "refused":      principal, client, at_us, address, reason_code (MQTT 5), reason (words), action
                          ("connect", "publish", "subscribe"; "protocol": it broke MQTT and was disconnected; "receive":
                          count messages for it were dropped), topic; the same refusal within a minute is counted: count
+    kind "delivered":    commands: list of (device, command id, offset in the log, at_us): a device, or who speaks for
+                         it, has acknowledged them (QoS 1 or 2)
     kind "rule_failed":  rule, message, at_us, stopped (bool: False when it goes on with the next rows)
     kind "alarm":        code (of docs/errors), message, at_us, raised (bool: False when it is over)
     """
@@ -51,6 +53,7 @@ class Event(TypedDict, total=False):
     will: bool
     last: bool
     devices: list[tuple[str, int]]
+    commands: list[tuple[str, str, int, int]]
     reason_code: int
     action: str
     topic: str
@@ -75,6 +78,14 @@ class Explanation(TypedDict):
     pattern: str
     device: str  # whose state decides; "" if none does
     reason: str
+
+class TracePart(TypedDict):
+    """A part of a trace."""
+
+    packets: list[tuple[int, str]]  # numbers from 1 on, without a gap, and JSON
+    left_out: int  # packets that came faster than max_per_second
+    ended: str | None  # why; None while it runs
+    until_us: int
 
 class LogRecord(TypedDict):
     """One message record."""
@@ -242,8 +253,28 @@ class Gateway:
         """Counters and gauges of hub, log, stream and history, as nested dictionaries of numbers."""
 
     def connection(self, device: str) -> dict[str, Any] | None:
-        """connected, clients, address, since_us, messages_in, messages_out, bytes_in, bytes_out, dropped, dead_letters,
-        clock_corrections, last_seen_us of a device; None if it is not known."""
+        """What is counted for a device (docs/observing.md), its `sessions`, and its ended connections (`history`); None
+        if it is not known. Waits for the shards, at most a second."""
+
+    def latencies(self) -> dict[str, dict[str, Any]]:
+        """Histograms since the start, "commit" (QoS 1 and 2, from the socket to the disk) and "delivery" (from
+        sending to the last acknowledgement): bounds_us, counts (one more than bounds), sum_us."""
+
+    def device_table(self) -> tuple[int, list[tuple[str, str, list[bytes]]]]:
+        """All devices by id: how many, and the columns: name, kind ("text", "bool", "count", "time"), buffers as Arrow
+        lays them out (text: offsets of 32 bits and bytes; bool: bits; the others: 64 bits)."""
+
+    def begin_trace(
+        self, principal: str, seconds: int, max_bytes: int, max_per_second: int, payload_bytes: int
+    ) -> TracePart:
+        """Traces a principal's packets from now on, in place of the trace that it may have. Raises NativeError
+        trace-limit."""
+
+    def read_trace(self, principal: str, after: int, max_packets: int, timeout_ms: int) -> TracePart | None:
+        """The packets after a number; waits for the first. None if there is no trace."""
+
+    def end_trace(self, principal: str) -> bool:
+        """Ends a trace and forgets it; False if there is none."""
 
     def dead_letters(self) -> list[dict[str, Any]]:
         """The newest undecodable payloads: device, topic, reason, head (bytes), at_us."""

@@ -26,6 +26,7 @@ from mohhos.config_listener import tls_files
 from mohhos.defence.states import DeviceStates
 from mohhos.devices.command_effect import CommandEffect
 from mohhos.devices.commands import Commands
+from mohhos.devices.deliveries import Deliveries
 from mohhos.devices.presence import Presence
 from mohhos.devices.registry import DeviceRegistry
 from mohhos.errors import MohhosError
@@ -129,7 +130,7 @@ class GatewayApp:
         self.broadcast = Broadcast()
         self.presence = Presence(database, clock, self.broadcast)
         self.states = DeviceStates(database, clock, registry.directory, self.broadcast)
-        self.events = EventPump(self.presence.note, self.broadcast, clock)
+        self.events = EventPump(self.presence.note, self.broadcast, clock, self._delivered)
         files = [path for listener in config.mqtt.listeners for path in tls_files(listener)]
         self.certificates = CertificateWatch(gateway, files, self.events.handle, clock)
         self.flow = FlowMeter(gateway, clock)
@@ -143,6 +144,7 @@ class GatewayApp:
             conditions=self.events.conditions,
             clock=clock,
         )
+        self.deliveries = Deliveries(database, self.broadcast, self.projection.wait_applied)
         # Query processes spill below the data directory: the system's /tmp may be memory.
         self.history = HistoryQueries(
             gateway, clock, config.data_dir / HISTORY, config.data_dir / "run" / "queries", self._query_settings
@@ -159,6 +161,10 @@ class GatewayApp:
         self.backup = Backup(
             database, gateway, clock, files=[config.data_dir / gateway_key.FILE], program=f"mohhos {self.version}"
         )
+
+    def _delivered(self, receipts: list[tuple[str, str, int, int]]) -> None:
+        # Made after the pump: it waits for the projection, whose conditions the pump keeps.
+        self.deliveries.note(receipts)
 
     def _query_settings(self) -> QuerySettings:
         history = self.config.history
@@ -253,6 +259,7 @@ async def _tasks(app: GatewayApp) -> AsyncIterator[None]:
             group.create_task(app.events.run(app.gateway), name="events"),
             group.create_task(app.projection.run(app.gateway), name="projection"),
             group.create_task(app.commands.run(), name="deadlines"),
+            group.create_task(app.deliveries.run(), name="deliveries"),
             group.create_task(app.flow.run(), name="flow"),
             group.create_task(app.certificates.run(), name="certificates"),
             group.create_task(app.history.run(), name="queries"),

@@ -94,6 +94,8 @@ KINDS: Final[dict[str, ErrorKind]] = {
     "path-unknown": ErrorKind(404, "There is nothing at this address"),
     "method-not-allowed": ErrorKind(405, "The address does not know this method"),
     "token-missing": ErrorKind(401, "No token was given"),
+    "trace-unknown": ErrorKind(404, "The device is not traced"),
+    "trace-limit": ErrorKind(409, "Enough devices are traced already"),
     "command-timeout": ErrorKind(408, "The device has not answered"),
     "gateway-unreachable": ErrorKind(503, "No gateway answers"),
     "recording-invalid": ErrorKind(422, "The recording or its map is not usable"),

@@ -75,7 +75,7 @@ class CommandState(enum.StrEnum):
     """Where a command is in its life.
 
     queued: in the log, the device was not connected yet. sent: handed to the connected device. delivered: the device
-    said that it works on it. The last three are final.
+    has acknowledged it (QoS 1 or 2), or said that it works on it. The last three are final.
     """
 
     QUEUED = "queued"

@@ -11,14 +11,27 @@ import pytest
 from tests.support.gateway import RunningGateway, eventually
 from tests.support.mqtt import client
 
-from mohhos.api import access, alerts, commands, devices, events, operations, overview, plain, rules, telemetry
+from mohhos.api import (
+    access,
+    alerts,
+    commands,
+    connections,
+    devices,
+    events,
+    operations,
+    overview,
+    plain,
+    rules,
+    telemetry,
+    traces,
+)
 from mohhos.api.prometheus import exposition
 
 API = "/api/v1"
 RULE = "INSERT INTO alerts (device, message, num) SELECT device, 'hot', num FROM telemetry WHERE num > 90"
 START_US = 1_700_000_000_000_000
 STATES = ("open", "acknowledged", "resolved")
-PARTS = (access, alerts, commands, devices, events, operations, overview, rules, telemetry)
+PARTS = (access, alerts, commands, connections, devices, events, operations, overview, rules, telemetry, traces)
 
 
 @pytest.fixture(scope="module")
@@ -259,6 +272,20 @@ def test_a_command_waits_for_its_result(gateway: RunningGateway, api: httpx.Clie
     problem(api.post(f"{API}/devices/none/commands", json=body), 404, "device-unknown")
 
 
+def test_a_command_is_delivered_when_the_device_acknowledges_it(
+    gateway: RunningGateway, api: httpx.Client, secret: str
+) -> None:
+    path = f"{API}/devices/boiler/commands"
+    with client(gateway.mqtt_port, "boiler", secret) as boiler:
+        boiler.subscribe("devices/boiler/commands/+")
+        made = api.post(path, json={"name": "close"}).json()
+        assert boiler.next().topic.endswith(made["id"])
+        state = eventually(
+            lambda: api.get(f"{path}/{made['id']}").json()["state"] == "delivered", what="the state delivered"
+        )
+    assert state
+
+
 def test_events_come_live(gateway: RunningGateway, api: httpx.Client, secret: str) -> None:
     api.put(f"{API}/rules/hot", json={"sql": RULE})
 
@@ -284,11 +311,12 @@ def test_what_programs_watch(gateway: RunningGateway, api: httpx.Client) -> None
     assert httpx.get(f"{base}/readyz").json() == {"status": "ready", "reasons": []}
     assert httpx.get(f"{base}/metrics").status_code == 401
     text = api.get("/metrics").text
-    families = re.findall(r"^# TYPE (\S+) (?:counter|gauge)$", text, re.MULTILINE)
+    families = re.findall(r"^# TYPE (\S+) (?:counter|gauge|histogram)$", text, re.MULTILINE)
     assert len(families) == len(set(families)) > 30
     samples = [line for line in text.splitlines() if not line.startswith("#")]
     assert all(re.fullmatch(r'[a-z_]+(\{[a-z]+="[^"]*"\})? [-+0-9.e]+', line) for line in samples)
-    assert {re.split("[{ ]", line)[0] for line in samples} <= set(families)
+    histograms = {f"{name}_{part}" for name in families for part in ("bucket", "sum", "count") if "latency" in name}
+    assert {re.split("[{ ]", line)[0] for line in samples} <= {*families, *histograms}
     assert len({line.rsplit(" ", 1)[0] for line in samples}) == len(samples), "a series is there twice"
     overview = api.get(f"{API}/overview").json()
     assert set(overview) == {"alerts", "devices", "flow", "gateway"}

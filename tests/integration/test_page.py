@@ -121,6 +121,8 @@ def test_a_device_shows_live_charts_and_takes_commands(visit: Visit) -> None:
     visit.go("devices/boiler")
     visit.shows("heating")
     eventually(lambda: visit.page.locator("canvas").count() >= 1, what="a chart")
+    visit.shows("Connected since")
+    visit.shows("devices/boiler/telemetry")
     visit.page.fill("input[name=name]", "restart")
     visit.page.click("form button")
     visit.shows("restart")
@@ -189,7 +191,7 @@ def test_french(visit: Visit) -> None:
     visit.shows("Les données arrivent-elles")
     for path, words in {
         "devices": ("Appareils", "en ligne", "jamais connecté"),
-        "devices/boiler": ("Dernières mesures", "Commandes", "Mettre en quarantaine", "autorisé"),
+        "devices/boiler": ("Dernières mesures", "Connecté depuis", "Commandes", "Mettre en quarantaine", "autorisé"),
         "rules": ("Règles", "en marche"),
         "alerts": ("Alertes", "prise en charge", "Résoudre"),
     }.items():

@@ -31,6 +31,12 @@ pub fn event<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<'py, PyDict>
             let seen: Vec<(&str, i64)> = devices.iter().map(|(id, at_us)| (&**id, *at_us)).collect();
             out.set_item("devices", seen)?;
         }
+        Event::Delivered { commands } => {
+            out.set_item("kind", "delivered")?;
+            let receipts: Vec<(&str, &str, u64, i64)> =
+                commands.iter().map(|r| (&*r.device, &*r.command, r.offset, r.at_us)).collect();
+            out.set_item("commands", receipts)?;
+        }
         Event::Refused(refusal) => {
             out.set_item("kind", "refused")?;
             out.set_item("principal", &*refusal.principal)?;

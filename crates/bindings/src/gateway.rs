@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mohhos_gateway::{Action, Config, GatewayError, Publication, QoS, properties};
+use mohhos_gateway::{Action, Config, GatewayError, Publication, QoS, TraceOptions, properties};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -247,9 +247,53 @@ impl Gateway {
         observed::stats(py, &self.free(py, mohhos_gateway::Gateway::stats)?)
     }
 
-    fn connection<'py>(&self, py: Python<'py>, device: &str) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let connection = self.free(py, |gateway| gateway.connection(device))?;
-        connection.map(|c| observed::connection(py, &c)).transpose()
+    fn connection<'py>(&self, py: Python<'py>, device: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let found = self.free(py, |gateway| {
+            let Some(connection) = gateway.connection(device)? else { return Ok(None) };
+            Ok(Some((connection, gateway.sessions(device)?, gateway.visits(device)?)))
+        })?;
+        found.map(|(of, sessions, visits)| observed::connection(py, &of, &sessions, &visits)).transpose()
+    }
+
+    fn latencies<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let (commit, delivery) = self.free(py, mohhos_gateway::Gateway::latencies)?;
+        observed::latencies(py, &[("commit", &commit), ("delivery", &delivery)])
+    }
+
+    fn device_table<'py>(&self, py: Python<'py>) -> PyResult<(usize, observed::Columns<'py>)> {
+        let table = self.free(py, mohhos_gateway::Gateway::device_table)?;
+        Ok((table.rows, observed::device_table(py, &table)?))
+    }
+
+    fn begin_trace<'py>(
+        &self,
+        py: Python<'py>,
+        principal: &str,
+        seconds: u32,
+        max_bytes: usize,
+        max_per_second: u32,
+        payload_bytes: usize,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let options = TraceOptions { seconds, max_bytes, max_per_second, payload_bytes };
+        let trace = self.free(py, |gateway| gateway.begin_trace(principal, options))?;
+        observed::trace_part(py, &trace.read(0, 0, Duration::ZERO))
+    }
+
+    fn read_trace<'py>(
+        &self,
+        py: Python<'py>,
+        principal: &str,
+        after: u64,
+        max_packets: usize,
+        timeout_ms: u64,
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let Some(trace) = self.free(py, |gateway| gateway.trace(principal))? else { return Ok(None) };
+        let part = py.detach(|| trace.read(after, max_packets, Duration::from_millis(timeout_ms)));
+        Ok(Some(observed::trace_part(py, &part)?))
+    }
+
+    fn end_trace(&self, py: Python<'_>, principal: &str) -> PyResult<bool> {
+        self.free(py, |gateway| gateway.end_trace(principal))
     }
 
     fn dead_letters<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {

@@ -4,6 +4,7 @@ mod errors;
 mod events;
 mod gateway;
 mod hashing;
+mod json;
 mod observed;
 mod policy;
 mod principal;

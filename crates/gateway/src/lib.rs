@@ -29,10 +29,11 @@ pub use error::GatewayError;
 pub use gateway::Gateway;
 pub use mohhos_decode::DeadLetter;
 pub use mohhos_history::{Cut, Filter};
+pub use mohhos_hub::latency::{BOUNDS_US, Latencies};
 pub use mohhos_hub::{
-    Action, BUILT_IN_ROLES, Clock, Connection, Credential, Event, Explanation, ManualClock, Message,
-    Principal, PrincipalKind, Publication, Standing, SystemClock, Tap, hash_password, hash_secret,
-    properties, verify_password,
+    Action, BUILT_IN_ROLES, Clock, Column, Connection, Credential, DeviceTable, Event, Explanation,
+    ManualClock, Message, Principal, PrincipalKind, Publication, SessionView, Standing, SystemClock, Tap,
+    Trace, TraceOptions, TracePart, Visit, hash_password, hash_secret, properties, verify_password,
 };
 pub use mohhos_mqtt::QoS;
 pub use mohhos_stream::RuleStats;

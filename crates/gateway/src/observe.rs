@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use mohhos_decode::{DeadLetter, Names};
 use mohhos_history::{Cut, Filter, HistoryReader};
-use mohhos_hub::{Connection, Event};
+use mohhos_hub::latency::Latencies;
+use mohhos_hub::{Connection, DeviceTable, Event, SessionView, Trace, TraceOptions, Visit};
 use mohhos_log::{Log, ReadError};
 
 use crate::backup;
@@ -126,6 +127,63 @@ impl Gateway {
     /// It does not run.
     pub fn connection(&self, device: &str) -> Result<Option<Connection>, GatewayError> {
         self.running(|parts| parts.hub.connection(device))
+    }
+
+    /// The sessions of a principal: those that are connected, or if none is, those that are kept.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn sessions(&self, principal: &str) -> Result<Vec<SessionView>, GatewayError> {
+        self.running(|parts| parts.hub.sessions(principal))
+    }
+
+    /// The last connections of a principal that have ended.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn visits(&self, principal: &str) -> Result<Vec<Visit>, GatewayError> {
+        self.running(|parts| parts.hub.visits(principal))
+    }
+
+    /// How long publishers waited for the disk, and subscribers took to acknowledge.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn latencies(&self) -> Result<(Latencies, Latencies), GatewayError> {
+        let stats = self.running(|parts| parts.hub.stats())?;
+        Ok((stats.commit_latency, stats.delivery_latency))
+    }
+
+    /// What is counted for all devices, as columns.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn device_table(&self) -> Result<DeviceTable, GatewayError> {
+        self.running(|parts| parts.hub.device_table())
+    }
+
+    /// Begins to trace a principal, in place of the trace that it may have.
+    ///
+    /// # Errors
+    /// Too many traces run, or it does not run.
+    pub fn begin_trace(&self, principal: &str, options: TraceOptions) -> Result<Arc<Trace>, GatewayError> {
+        Ok(self.running(|parts| parts.hub.begin_trace(principal, options))??)
+    }
+
+    /// The trace of a principal, running or ended.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn trace(&self, principal: &str) -> Result<Option<Arc<Trace>>, GatewayError> {
+        self.running(|parts| parts.hub.trace(principal))
+    }
+
+    /// Ends and forgets the trace of a principal; false if there is none.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn end_trace(&self, principal: &str) -> Result<bool, GatewayError> {
+        self.running(|parts| parts.hub.end_trace(principal))
     }
 
     /// The newest payloads that could not be decoded.

@@ -1,13 +1,15 @@
 //! The registered devices: codes, and what is counted for each.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
 
 use mohhos_decode::Names;
 use mohhos_locks::RwLock;
 use rustc_hash::FxHashMap;
 
+use crate::latency::Recent;
 use crate::policy::StandingCell;
+use crate::visits::Ends;
 
 /// A registered device.
 #[derive(Debug)]
@@ -22,25 +24,40 @@ pub struct Device {
     pub standing: StandingCell,
 }
 
-/// Counters of one device since the start. All relaxed: they are read by people.
+/// What is counted for one device since the start: 128 bytes. All relaxed: it is read by people. What every message
+/// touches stands first.
 #[derive(Debug, Default)]
 pub struct DeviceStats {
     /// Messages that it sent.
     pub messages_in: AtomicU64,
-    /// Messages that it was sent.
-    pub messages_out: AtomicU64,
     /// Bytes of payload that it sent.
     pub bytes_in: AtomicU64,
-    /// Bytes of payload that it was sent.
-    pub bytes_out: AtomicU64,
-    /// Messages for it that were dropped because it was too slow or away for too long.
-    pub dropped: AtomicU64,
-    /// Payloads that could not be decoded.
-    pub dead_letters: AtomicU64,
-    /// Readings whose time was too far in the future.
-    pub clock_corrections: AtomicU64,
     /// When it last sent something, microseconds UTC; 0 for never.
     pub last_seen_us: AtomicI64,
+    /// Messages that it was sent.
+    pub messages_out: AtomicU64,
+    /// Bytes of payload that it was sent.
+    pub bytes_out: AtomicU64,
+    /// Messages of QoS 0 for it that were dropped because it was too slow.
+    pub dropped_slow: AtomicU32,
+    /// Messages of QoS 1 and 2 for it that were dropped because its queue was full, or the log had lost them.
+    pub dropped_queue: AtomicU32,
+    /// Messages for it that had expired, or were too large for it.
+    pub dropped_unsendable: AtomicU32,
+    /// Payloads that could not be decoded.
+    pub dead_letters: AtomicU32,
+    /// Readings whose time was too far in the future.
+    pub clock_corrections: AtomicU32,
+    /// Connections, messages and subscriptions that it was refused.
+    pub refused: AtomicU32,
+    /// Connections that were accepted.
+    pub connects: AtomicU32,
+    /// How long its messages waited for the disk.
+    pub commit: Recent,
+    /// How long it took to acknowledge what it was sent.
+    pub delivery: Recent,
+    /// How its last connections ended.
+    pub ends: Ends,
 }
 
 /// All registered devices by id. The lock is held for a look-up alone.
@@ -92,6 +109,11 @@ impl Devices {
         }
     }
 
+    /// All of them, in no order.
+    pub fn all(&self) -> Vec<Arc<Device>> {
+        self.by_id.read().values().cloned().collect()
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.by_id.read().len()
@@ -103,6 +125,11 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     use super::*;
+
+    #[test]
+    fn what_is_kept_of_every_device_is_small() {
+        assert!(size_of::<DeviceStats>() <= 128, "{} bytes", size_of::<DeviceStats>());
+    }
 
     #[test]
     fn a_device_put_again_keeps_its_counters_and_a_removed_one_its_code() {

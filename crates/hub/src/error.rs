@@ -78,6 +78,9 @@ pub enum HubError {
     /// A publication cannot be taken now.
     #[error("the log cannot take the message: {0}")]
     Refused(String),
+    /// No further trace is begun.
+    #[error("{0} traces run already; stop one, or wait until one has ended")]
+    TooManyTraces(usize),
     /// A thread of the hub ended with a panic.
     #[error("a thread of the hub died; look at the program's error output and report it")]
     Died,
@@ -99,6 +102,7 @@ impl HubError {
             HubError::Log { .. } => "log-unreadable",
             HubError::Invalid(_) => "invalid-argument",
             HubError::Refused(_) => "log-full",
+            HubError::TooManyTraces(_) => "trace-limit",
             HubError::Died => "hub-died",
             HubError::Stopped => "hub-stopped",
         }

@@ -53,7 +53,12 @@ pub enum Event {
         /// Device and time of its last message, microseconds UTC.
         devices: Vec<(Arc<str>, i64)>,
     },
-    /// Something was refused.
+    /// Devices have acknowledged commands.
+    Delivered {
+        /// Which, in order for each device.
+        commands: Vec<Receipt>,
+    },
+    /// Something was refused, or messages were dropped because a queue was full.
     Refused(Refusal),
     /// A condition that an operator should know began or ended.
     Alarm {
@@ -66,6 +71,19 @@ pub enum Event {
         /// It began (true) or ended (false).
         raised: bool,
     },
+}
+
+/// A command whose delivery a device has acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The device that it is for.
+    pub device: Arc<str>,
+    /// The command's id.
+    pub command: Box<str>,
+    /// Where the command is in the log.
+    pub offset: u64,
+    /// When, microseconds UTC.
+    pub at_us: i64,
 }
 
 /// What was refused, to whom, and why.

@@ -1,7 +1,7 @@
 //! The handle of the hub.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -10,10 +10,13 @@ use mohhos_locks::Mutex;
 
 use crate::auth::principals::Principal;
 use crate::checkpointer::Checkpointer;
+use crate::columns::{DeviceTable, device_table};
 use crate::config::HubConfig;
 use crate::error::HubError;
 use crate::event::{Action, Events};
 use crate::explain::{Explanation, explain};
+use crate::inquiry::{Inquiry, SessionView};
+use crate::latency::Latencies;
 use crate::policy::Standing;
 use crate::publication::Publication;
 use crate::report::{Connection, Stats};
@@ -21,9 +24,14 @@ use crate::shared::{BatchReceiver, Control, Publisher, Shared};
 use crate::start::{HubParts, Prepared};
 use crate::topics::message::Message;
 use crate::topics::tap::TapQueue;
+use crate::trace::{Trace, TraceOptions};
+use crate::visits::Visit;
 
 /// How long a publication that waits for its offset may take.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the shards may take to tell of sessions.
+const INQUIRY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The running hub. All methods may be called from any thread.
 pub struct Hub {
@@ -211,25 +219,51 @@ impl Hub {
     /// What is known of a device; `None` if it is not registered.
     pub fn connection(&self, device: &str) -> Option<Connection> {
         let known = self.shared.devices.get(device)?;
-        let live = self.shared.presence.live(device);
-        let latest = live.iter().max_by_key(|live| live.since_us);
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let stats = &known.stats;
-        let seen = stats.last_seen_us.load(Ordering::Relaxed);
-        Some(Connection {
-            connected: !live.is_empty(),
-            clients: live.iter().map(|live| live.client.clone()).collect(),
-            address: latest.map(|live| live.address),
-            since_us: latest.map(|live| live.since_us),
-            messages_in: get(&stats.messages_in),
-            messages_out: get(&stats.messages_out),
-            bytes_in: get(&stats.bytes_in),
-            bytes_out: get(&stats.bytes_out),
-            dropped: get(&stats.dropped),
-            dead_letters: get(&stats.dead_letters),
-            clock_corrections: get(&stats.clock_corrections),
-            last_seen_us: (seen != 0).then_some(seen),
-        })
+        Some(Connection::new(&known, &self.shared.presence.live(device)))
+    }
+
+    /// The sessions of a principal as their shards see them: all that are connected, or if none is, those that are kept.
+    /// Waits for the shards, at most a second.
+    pub fn sessions(&self, principal: &str) -> Vec<SessionView> {
+        let live = self.shared.presence.live(principal);
+        let clients = live.into_iter().map(|live| live.client).collect();
+        let inquiry = Arc::new(Inquiry::new(principal, clients, self.shared.shards.len()));
+        self.shared.tell_all(|| Control::Inspect(inquiry.clone()));
+        inquiry.wait(INQUIRY_TIMEOUT)
+    }
+
+    /// The last connections of a principal that have ended, the newest first.
+    pub fn visits(&self, principal: &str) -> Vec<Visit> {
+        let device = self.shared.devices.get(principal);
+        self.shared.visits.of(principal, device.as_deref().map(|device| &device.stats.ends))
+    }
+
+    /// What is counted for all devices, as columns.
+    pub fn device_table(&self) -> DeviceTable {
+        device_table(&self.shared)
+    }
+
+    /// Begins to trace a principal: the connections that it has, and those that are opened in its name. In place of the
+    /// trace that it may have already.
+    ///
+    /// # Errors
+    /// Too many traces run.
+    pub fn begin_trace(&self, principal: &str, options: TraceOptions) -> Result<Arc<Trace>, HubError> {
+        let trace = self.shared.traces.begin(principal, options, self.shared.clock.clone())?;
+        let live = self.shared.presence.live(principal);
+        let clients: Arc<[Arc<str>]> = live.into_iter().map(|live| live.client).collect();
+        self.shared.tell_all(|| Control::Trace { trace: trace.clone(), clients: clients.clone() });
+        Ok(trace)
+    }
+
+    /// The trace of a principal, running or ended.
+    pub fn trace(&self, principal: &str) -> Option<Arc<Trace>> {
+        self.shared.traces.get(principal)
+    }
+
+    /// Ends and forgets the trace of a principal; false if there is none.
+    pub fn end_trace(&self, principal: &str) -> bool {
+        self.shared.traces.remove(principal)
     }
 
     /// The newest payloads that could not be decoded, oldest first.
@@ -240,6 +274,11 @@ impl Hub {
     /// Counters and gauges.
     pub fn stats(&self) -> Stats {
         let shared = &self.shared;
+        let (mut commit_latency, mut delivery_latency) = (Latencies::default(), Latencies::default());
+        for share in &shared.shards {
+            share.latencies.commit.add_to(&mut commit_latency);
+            share.latencies.delivery.add_to(&mut delivery_latency);
+        }
         Stats {
             shards: shared.shards.iter().map(|share| share.counters.read()).collect(),
             retained: shared.retained.size(),
@@ -247,6 +286,8 @@ impl Hub {
             connections: shared.connections.load(Ordering::Relaxed),
             events_dropped: shared.events.dropped(),
             dead_letters: shared.dead_letters.lock().total(),
+            commit_latency,
+            delivery_latency,
         }
     }
 

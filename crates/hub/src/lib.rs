@@ -21,6 +21,7 @@ pub mod auth;
 mod checkpointer;
 mod clerk;
 pub mod clock;
+mod columns;
 pub mod config;
 pub mod counters;
 pub mod devices;
@@ -28,6 +29,8 @@ pub mod error;
 pub mod event;
 mod explain;
 mod hub;
+mod inquiry;
+pub mod latency;
 pub mod policy;
 mod pool;
 mod presence;
@@ -40,12 +43,15 @@ pub mod signal;
 mod start;
 mod sys;
 mod topics;
+mod trace;
 mod transport;
+mod visits;
 
 pub use auth::principals::{Credential, Principal, PrincipalKind};
 pub use auth::secrets::{hash_password, hash_secret, verify_password};
 pub use clerk::AssignCode;
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use columns::{Column, DeviceTable};
 pub use config::{
     CertificateIdentity, ClientCertificates, HubConfig, Limits, ListenerConfig, TlsConfig, TransportConfig,
     WebSocketConfig,
@@ -54,14 +60,17 @@ pub use error::HubError;
 pub use event::{Action, Event, Events, Refusal};
 pub use explain::Explanation;
 pub use hub::{Hub, Tap};
+pub use inquiry::{SessionView, SubscriptionView, TopicView};
 pub use policy::{BUILT_IN_ROLES, QUARANTINE_TOPICS, Standing};
 pub use publication::{Publication, properties};
-pub use report::{Connection, Stats};
+pub use report::{Connection, Drops, Stats};
 pub use session::checkpoint::FILE as CHECKPOINT_FILE;
 pub use shared::{BatchReceiver, Publisher};
 pub use signal::Signal;
 pub use start::{HubParts, Prepared};
 pub use topics::message::Message;
+pub use trace::{Trace, TraceOptions, TracePart};
+pub use visits::Visit;
 
 /// What the fuzz targets in fuzz/ need of the inside; not there otherwise.
 #[cfg(fuzzing)]

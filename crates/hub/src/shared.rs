@@ -22,6 +22,8 @@ use crate::counters::ShardCounters;
 use crate::devices::Devices;
 use crate::error::HubError;
 use crate::event::{Event, Events};
+use crate::inquiry::Inquiry;
+use crate::latency::ShardLatencies;
 use crate::policy::{Policy, PolicySnapshot, Standing};
 use crate::pool::Pool;
 use crate::presence::Presence;
@@ -33,8 +35,10 @@ use crate::sys::event_fd::EventFd;
 use crate::topics::message::{Message, SessionId};
 use crate::topics::retained::Retained;
 use crate::topics::trie::Subscriptions;
+use crate::trace::{Trace, Traces};
 use crate::transport::Layers;
 use crate::transport::tls::handshake::{Handshake, HandshakePool, Progress};
+use crate::visits::Visits;
 
 /// Publications that wait for one shard.
 const MAX_PUBLICATIONS: usize = 65_536;
@@ -53,6 +57,8 @@ pub(crate) struct Shared {
     pub tables_epoch: AtomicU64,
     pub presence: Presence,
     pub events: Events,
+    pub visits: Visits,
+    pub traces: Traces,
     pub dead_letters: Mutex<DeadLetters>,
     pub shards: Box<[ShardShare]>,
     pub clerk: ClerkHandle,
@@ -76,6 +82,7 @@ pub(crate) struct Shared {
 pub(crate) struct ShardShare {
     pub wake: EventFd,
     pub counters: ShardCounters,
+    pub latencies: ShardLatencies,
     /// Set by another shard (by index) that waits for room in its ring to this one.
     pub starving: Box<[AtomicBool]>,
     /// Set by the shard when it wants to be woken by the next commit.
@@ -109,6 +116,10 @@ pub(crate) enum Control {
     Session { key: SessionKey, act: Act },
     /// Roles changed: hold all sessions to what they may now.
     Review,
+    /// Tell of the sessions of a principal.
+    Inspect(Arc<Inquiry>),
+    /// Trace these sessions of the trace's principal.
+    Trace { trace: Arc<Trace>, clients: Arc<[Arc<str>]> },
     /// Contribute to a checkpoint.
     Checkpoint(Arc<Round>),
     /// Close the listeners and disconnect everybody.
@@ -153,6 +164,7 @@ impl ShardShare {
         Self {
             wake,
             counters: ShardCounters::default(),
+            latencies: ShardLatencies::default(),
             starving: (0..shards).map(|_| AtomicBool::new(false)).collect(),
             awaits_commit: AtomicBool::new(false),
             batches_blocked: AtomicBool::new(false),

@@ -33,8 +33,10 @@ use crate::sys::event_fd::EventFd;
 use crate::sys::{descriptors, socket};
 use crate::topics::retained::Retained;
 use crate::topics::trie::Subscriptions;
+use crate::trace::Traces;
 use crate::transport::Layers;
 use crate::transport::tls::handshake;
+use crate::visits::Visits;
 
 /// Dead letters kept, and devices for which they are counted one by one.
 const DEAD_LETTERS: (usize, usize) = (1000, 100_000);
@@ -100,6 +102,8 @@ impl Prepared {
             tables_epoch: AtomicU64::new(0),
             presence: Presence::default(),
             events: Events::default(),
+            visits: Visits::default(),
+            traces: Traces::default(),
             dead_letters: Mutex::new(DeadLetters::new(DEAD_LETTERS.0, DEAD_LETTERS.1)),
             shards,
             clerk,

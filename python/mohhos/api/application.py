@@ -10,6 +10,7 @@ from mohhos.api import (
     access,
     alerts,
     commands,
+    connections,
     devices,
     events,
     operations,
@@ -20,6 +21,7 @@ from mohhos.api import (
     problems,
     rules,
     telemetry,
+    traces,
 )
 from mohhos.api.services import Services
 
@@ -46,7 +48,20 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     problems.install(app)
     version_1 = APIRouter(prefix="/api/v1")
-    for part in (access, overview, devices, telemetry, commands, rules, alerts, policy, events, operations):
+    for part in (
+        access,
+        overview,
+        devices,
+        connections,
+        traces,
+        telemetry,
+        commands,
+        rules,
+        alerts,
+        policy,
+        events,
+        operations,
+    ):
         version_1.include_router(part.router)
     app.include_router(version_1)
     app.include_router(plain.router)

@@ -12,7 +12,6 @@ from mohhos.api.services import ServicesOf
 from mohhos.api.views import device_view
 from mohhos.devices.registry import DeviceQuery
 from mohhos.errors import MohhosError
-from mohhos.hub import native
 from mohhos.model import Device, DeviceStatus, Location, NewDevice
 
 router = APIRouter(prefix="/devices", tags=["devices"])
@@ -152,10 +151,3 @@ async def renew_secret(device: str, services: ServicesOf, _: Operate) -> dict[st
     """A new secret; the old one stops working at once."""
     credentials = await services.devices.renew_secret(device)
     return {"id": credentials.device, "secret": credentials.secret}
-
-
-@router.get("/{device}/connection", responses=responses(401, 403, 404))
-async def connection(device: str, services: ServicesOf, _: Read) -> dict[str, Any]:
-    """How the device is connected and what it has sent and received."""
-    await services.devices.get(device)
-    return await native.call(services.gateway.connection, device) or {"connected": False}

@@ -19,9 +19,9 @@ router = APIRouter(tags=["gateway"])
 
 
 @router.get("/refusals", responses=responses(401, 403))
-async def refusals(services: ServicesOf, _: Read) -> dict[str, Any]:
-    """Who was refused and why, the newest first."""
-    return {"items": [refusal_view(r) for r in services.refusals.list()], "next": None}
+async def refusals(services: ServicesOf, _: Read, principal: str | None = None) -> dict[str, Any]:
+    """Who was refused and why (one principal, or all), the newest first."""
+    return {"items": [refusal_view(r) for r in services.refusals.list(principal=principal)], "next": None}
 
 
 @router.get("/dead-letters", responses=responses(401, 403))
@@ -51,8 +51,9 @@ async def conditions(services: ServicesOf, _: Read) -> dict[str, Any]:
 
 @router.get("/hub", responses=responses(401, 403))
 async def hub(services: ServicesOf, _: Read) -> dict[str, Any]:
-    """Counters and gauges of hub, log, stream and history."""
-    return await native.call(services.gateway.stats)
+    """Counters and gauges of hub, log, stream and history, and the hub's latencies as histograms since the start."""
+    stats = await native.call(services.gateway.stats)
+    return {**stats, "latency": await native.call(services.gateway.latencies)}
 
 
 @router.post("/backup", responses=responses(401, 403, 503))

@@ -36,9 +36,10 @@ async def metrics(services: ServicesOf, _: Read) -> PlainTextResponse:
     """Prometheus text format 0.0.4. Aggregates only: the number of series does not grow with the number of devices."""
     stats = await native.call(services.gateway.stats)
     rules = await native.call(services.gateway.rules)
+    latencies = await native.call(services.gateway.latencies)
     summary = await services.devices.summary()
     groups = await services.alerts.groups()
-    text = exposition(stats, rules, summary.by_status, sum(g.unacknowledged for g in groups))
+    text = exposition(stats, rules, summary.by_status, sum(g.unacknowledged for g in groups), latencies)
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "alerts": "Lists, acknowledges and resolves alerts.",
     "telemetry": "Shows recorded readings of a device.",
     "command": "Sends a command to a device.",
+    "trace": "Shows what a device and the gateway say to each other.",
     "applications": "Lists, adds and removes applications that connect over MQTT.",
     "token": "Creates, lists and revokes operators' tokens on this machine.",
     "login": "Remembers a token for this user.",

@@ -1,5 +1,6 @@
 """A client of the REST API: paths below /api/v1, lists page by page, problems as exceptions."""
 
+import json as json_module
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Final, Self
@@ -64,6 +65,23 @@ class ApiClient:
                 total = int(answer.headers.get("Content-Length", 0))
                 for chunk in answer.iter_bytes(1 << 20):
                     yield chunk, total
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+
+    def events(self, path: str, **parameters: Any) -> Iterator[tuple[str, Any]]:
+        """Server-sent events until the stream ends: kind and data."""
+        try:
+            with self._http.stream("GET", path, params=parameters, timeout=httpx.Timeout(60)) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise _problem(answer)
+                kind = "message"
+                for line in answer.iter_lines():
+                    name, _, value = line.partition(": ")
+                    if name == "event":
+                        kind = value
+                    elif name == "data":
+                        yield kind, json_module.loads(value)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
 

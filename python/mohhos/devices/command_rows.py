@@ -119,6 +119,20 @@ def send_queued(connection: sqlite3.Connection, devices: Sequence[str], at_us: i
     return [_command(row) for row in rows]
 
 
+def deliver(connection: sqlite3.Connection, receipts: Sequence[tuple[str, str, int]]) -> list[Command]:
+    """Devices have acknowledged commands (device, command, time); returns those of which no more was known."""
+    delivered = []
+    for device, command, at_us in receipts:
+        row = connection.execute(
+            f"UPDATE commands SET state = 'delivered', updated_us = max(updated_us, ?) "
+            f"WHERE id = ? AND device = ? AND state IN ('queued', 'sent') RETURNING {_COLUMNS}",
+            (at_us, command, device),
+        ).fetchone()
+        if row is not None:
+            delivered.append(_command(row))
+    return delivered
+
+
 def expire(connection: sqlite3.Connection, now_us: int) -> list[Command]:
     """Ends commands whose deadline has passed without a result; returns them."""
     rows = connection.execute(

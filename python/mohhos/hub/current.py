@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections import OrderedDict
+from itertools import islice
 from typing import Final
 
 from mohhos.model import Alarm, Refusal
@@ -34,9 +35,10 @@ class Refusals:
         if len(self._refusals) > self._capacity:
             self._refusals.popitem(last=False)
 
-    def list(self, limit: int = 100) -> "list[Refusal]":
-        """The newest first."""
-        return list(reversed(self._refusals.values()))[:limit]
+    def list(self, limit: int = 100, principal: str | None = None) -> "list[Refusal]":
+        """The newest first, of one principal or of all."""
+        newest = reversed(self._refusals.values())
+        return list(islice((each for each in newest if principal in (None, each.principal)), limit))
 
 
 class Conditions:

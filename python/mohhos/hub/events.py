@@ -31,13 +31,18 @@ class EventPump:
     """Reads native events until cancelled.
 
     `presence` gets what tells whether devices are there, in the order in which it happened, and an empty list when
-    nothing did; the rest is kept here.
+    nothing did; `delivered` gets the commands that devices have acknowledged; the rest is kept here.
     """
 
     def __init__(
-        self, presence: Callable[[Sequence["Event"]], Awaitable[None]], broadcast: Broadcast, clock: Clock
+        self,
+        presence: Callable[[Sequence["Event"]], Awaitable[None]],
+        broadcast: Broadcast,
+        clock: Clock,
+        delivered: Callable[[list[tuple[str, str, int, int]]], None] = lambda _: None,
     ) -> None:
         self._presence = presence
+        self._delivered = delivered
         self._broadcast = broadcast
         self._clock = clock
         self.refusals = Refusals()
@@ -66,6 +71,8 @@ class EventPump:
                     presence.append(event)
                 case "refused":
                     self.refusals.note(_refusal(event))
+                case "delivered":
+                    self._delivered(event["commands"])
                 case "rule_failed":
                     self._rule_failed(event)
                 case "alarm":

@@ -53,6 +53,14 @@ async def test_presence_gets_its_events_in_their_order_and_nothing_else() -> Non
     assert presence.batches[1:] == [[]], "it is called without events too, for what it gathers"
 
 
+async def test_what_was_delivered_goes_to_who_notes_it() -> None:
+    noted: list[tuple[str, str, int, int]] = []
+    pump = EventPump(Presence().note, Broadcast(), ManualClock(), noted.extend)
+    await pump.handle([{"kind": "delivered", "commands": [("a", "c1", 8, 9)]}, refused("a", 1), refused("b", 2)])
+    assert noted == [("a", "c1", 8, 9)]
+    assert [r.principal for r in pump.refusals.list(principal="b")] == ["b"]
+
+
 async def test_equal_refusals_are_counted_and_the_newest_come_first() -> None:
     pump = EventPump(Presence().note, Broadcast(), ManualClock())
     await pump.handle([refused("a", 1), refused("b", 2), refused("a", 3, count=5), refused("a", 4, topic="z")])

@@ -263,7 +263,7 @@ impl<'a> Take<'a> {
             let count = self.u16()?;
             let ids = (0..count).map(|_| self.u32()).collect::<Option<Box<[u32]>>>()?;
             let share = self.turn()?;
-            kept.queue.push(Queued { offset, qos, retain, ids, body: None, reserved: 0, share });
+            kept.queue.push(Queued { offset, qos, retain, sent_ms: 0, ids, body: None, reserved: 0, share });
         }
         kept.state = SessionState::import(self.bytes()?).ok()?;
         if self.version >= 3 {
@@ -314,6 +314,7 @@ mod tests {
             offset,
             qos: QoS::ExactlyOnce,
             retain: true,
+            sent_ms: 0,
             ids: [9].into(),
             body: None,
             reserved: 0,

@@ -26,9 +26,11 @@ pub struct Queued {
     pub qos: QoS,
     /// The RETAIN flag to send.
     pub retain: bool,
+    /// When it was last sent, in milliseconds of the monotonic clock, cut to 32 bits and never 0; 0 before that.
+    pub sent_ms: u32,
     /// The identifiers of the subscriptions.
     pub ids: Box<[u32]>,
-    /// The message, if it is in memory.
+    /// The message, if it is in memory; what is out and not settled keeps it only if its end is to be told.
     pub body: Option<Arc<Message>>,
     /// The batch of records after whose commit it may be sent (a packet id was logged); 0 if there is none.
     pub reserved: u64,
@@ -113,12 +115,16 @@ impl Queue {
         self.logged.get_mut(self.sent)
     }
 
-    /// The message that [`Queue::next`] gave is out. Its body is not needed unless the connection is lost, and then
-    /// the log has it.
-    pub fn mark_sent(&mut self) {
+    /// How many messages of QoS 1 and 2 are out, and how many wait.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.sent, self.logged.len() - self.sent)
+    }
+
+    /// The message that [`Queue::next`] gave is out.
+    pub fn mark_sent(&mut self, now_ms: u64) {
         if let Some(queued) = self.logged.get_mut(self.sent) {
-            queued.body = None;
             queued.reserved = 0;
+            queued.sent_ms = (now_ms as u32).max(1);
             self.sent += 1;
         }
     }
@@ -134,7 +140,7 @@ impl Queue {
     }
 
     /// A message has been sent again, or was reserved and is out now.
-    pub fn mark_resent(&mut self, offset: u64) {
+    pub fn mark_resent(&mut self, offset: u64, now_ms: u64) {
         let Some(at) = self.logged.iter().position(|queued| queued.offset == offset) else { return };
         if at >= self.sent
             && let Some(queued) = self.logged.remove(at)
@@ -143,17 +149,16 @@ impl Queue {
             self.sent += 1;
         }
         if let Some(queued) = self.by_offset(offset) {
-            queued.body = None;
             queued.reserved = 0;
+            queued.sent_ms = (now_ms as u32).max(1);
         }
     }
 
-    /// A delivery has ended; false if it is not known.
-    pub fn settle(&mut self, offset: u64) -> bool {
-        let Some(at) = self.logged.iter().position(|queued| queued.offset == offset) else { return false };
-        self.logged.remove(at);
+    /// A delivery has ended: what it was, if it is known.
+    pub fn settle(&mut self, offset: u64) -> Option<Queued> {
+        let at = self.logged.iter().position(|queued| queued.offset == offset)?;
         self.sent -= usize::from(at < self.sent);
-        true
+        self.logged.remove(at)
     }
 
     /// Takes out what another member of the group can get: all that was not sent and, if the client is gone, what it
@@ -206,7 +211,7 @@ impl Queue {
     /// Puts the messages that are out according to a restored state before those that are not.
     pub fn restore(&mut self, out: impl Iterator<Item = u64>) {
         for offset in out {
-            self.mark_resent(offset);
+            self.mark_resent(offset, 0);
         }
     }
 
@@ -293,6 +298,7 @@ impl Queue {
         for queued in &mut self.logged {
             queued.body = None;
             queued.reserved = 0;
+            queued.sent_ms = 0;
         }
     }
 
@@ -331,7 +337,7 @@ mod tests {
 
     fn queued(offset: u64) -> Queued {
         let (qos, ids) = (QoS::AtLeastOnce, Box::default());
-        Queued { offset, qos, retain: false, ids, body: None, reserved: 0, share: None }
+        Queued { offset, qos, retain: false, sent_ms: 0, ids, body: None, reserved: 0, share: None }
     }
 
     #[test]
@@ -350,8 +356,8 @@ mod tests {
         ] {
             assert!(queue.push(one, 10));
         }
-        queue.mark_sent();
-        queue.mark_sent();
+        queue.mark_sent(1);
+        queue.mark_sent(1);
         let offsets = |taken: Vec<Queued>| taken.iter().map(|q| q.offset).collect::<Vec<_>>();
         assert_eq!(offsets(queue.take_shared(Some("$share/h/a"), false)), [5]);
         assert_eq!(offsets(queue.take_shared(None, false)), [4]);
@@ -367,7 +373,7 @@ mod tests {
             queue.push(Queued { qos, ..queued(offset) }, 10);
         }
         assert_eq!(queue.first_behind(), Some(3));
-        queue.mark_resent(3);
+        queue.mark_resent(3, 1);
         assert_eq!((queue.first_behind(), queue.next().unwrap().offset), (None, 1));
     }
 
@@ -376,16 +382,18 @@ mod tests {
         let mut queue = Queue::default();
         assert!((1..=4).all(|offset| queue.push(queued(offset), 4)));
         assert!(!queue.push(queued(5), 4));
-        queue.mark_sent();
-        queue.mark_sent();
+        queue.mark_sent(7);
+        queue.mark_sent(8);
         assert!(queue.push(queued(5), 4));
-        assert!(queue.settle(1) && !queue.settle(1));
+        assert_eq!(queue.settle(1).unwrap().sent_ms, 7);
+        assert!(queue.settle(1).is_none());
         assert_eq!(queue.next().unwrap().offset, 3);
-        queue.mark_resent(4);
+        queue.mark_resent(4, 9);
         assert_eq!(queue.logged().map(|q| q.offset).collect::<Vec<_>>(), [2, 4, 3, 5]);
         assert_eq!(queue.next().unwrap().offset, 3);
         assert_eq!(queue.give_up().unwrap().offset, 3);
-        assert!(queue.settle(4) && queue.settle(2));
+        assert_eq!(queue.counts(), (2, 1));
+        assert!(queue.settle(4).is_some() && queue.settle(2).is_some());
         assert_eq!((queue.next().unwrap().offset, queue.logged().len()), (5, 1));
     }
 

@@ -42,6 +42,11 @@ impl Store {
         self.slots.get_mut(slot as usize)
     }
 
+    /// The session in a slot, to look at.
+    pub fn peek(&self, slot: u32) -> Option<&Session> {
+        self.slots.get(slot as usize)
+    }
+
     /// The session of an id, unless it has ended.
     #[inline]
     pub fn by_id(&mut self, id: SessionId) -> Option<&mut Session> {

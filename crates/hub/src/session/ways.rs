@@ -46,8 +46,10 @@ pub struct Way {
     pub tables: Box<[u16]>,
     /// Who gets its messages.
     pub route: Arc<Route>,
-    /// The second in which the device was last reported as seen.
+    /// The time window (see `SEEN_US`), counted from 1, of its last message; its device was reported as seen in it.
     pub seen: u32,
+    /// How many messages came since it was first decided.
+    pub messages: u64,
 }
 
 /// The ways of one session, bounded.
@@ -108,6 +110,15 @@ impl Ways {
         at
     }
 
+    /// Those with the latest messages first, at most `max`.
+    pub fn latest(&self, max: usize) -> impl Iterator<Item = &Way> {
+        let mut used: Vec<(usize, &Way)> =
+            self.ways.iter().enumerate().filter(|(_, way)| way.messages > 0).collect();
+        used.sort_by_key(|&(at, way)| std::cmp::Reverse((way.seen, at == self.last)));
+        used.truncate(max);
+        used.into_iter().map(|(_, way)| way)
+    }
+
     /// Forgets all of them.
     pub fn clear(&mut self) {
         *self = Self::default();
@@ -129,6 +140,7 @@ mod tests {
             tables: Box::default(),
             route: Arc::default(),
             seen: 0,
+            messages: 0,
         }
     }
 

@@ -135,6 +135,8 @@ impl Shard {
             stage: Stage::Greeting,
             address,
             listener,
+            tracer: None,
+            opened_us: 0,
             timer_ms,
             registered: 0,
         });
@@ -304,13 +306,14 @@ impl Shard {
             id: connection.id,
             listener: connection.listener,
             transport: connection.transport,
+            tracer: connection.tracer,
         });
         self.links.transfer(home, transfer, connection.socket);
     }
 
     /// A connection has come from another shard; without its socket if there was no room for it here.
     pub(super) fn arrived(&mut self, transfer: Transfer, socket: Option<OwnedFd>) {
-        let Transfer { arrival, protocol, unread, address, id, listener, transport } = transfer;
+        let Transfer { arrival, protocol, unread, address, id, listener, transport, tracer } = transfer;
         let Some(socket) = socket else {
             self.intake.shared.connections.fetch_sub(1, Ordering::Relaxed);
             let error = io::Error::from_raw_os_error(libc::EMFILE);
@@ -318,6 +321,9 @@ impl Shard {
         };
         let slot = self.add_connection(socket, protocol, transport, unread, address, listener, id);
         if let Some(slot) = slot {
+            if let Some(connection) = self.connections.get_mut(slot as usize) {
+                connection.tracer = tracer;
+            }
             self.open(slot, &arrival);
         }
     }
@@ -331,6 +337,9 @@ impl Shard {
         reason: String,
     ) {
         self.intake.counters().refused.add(1);
+        if let Some(device) = self.intake.shared.devices.get(name) {
+            device.stats.refused.fetch_add(1, Ordering::Relaxed);
+        }
         let refusal = Refusal {
             principal: name.into(),
             client: client.into(),

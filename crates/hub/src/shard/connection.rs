@@ -9,6 +9,7 @@ use mohhos_mqtt::session::Session as Protocol;
 
 use crate::auth::principals::Principal;
 use crate::sys::socket;
+use crate::trace::Tracer;
 use crate::transport::{Layered, Transport};
 
 /// With more than this to be written, no further messages are put into the output, and nothing more is read.
@@ -62,6 +63,8 @@ pub struct Transfer {
     pub listener: u16,
     /// What lies between the socket and the protocol.
     pub transport: Transport,
+    /// Where its packets are noted, while it is traced.
+    pub tracer: Option<Box<Tracer>>,
 }
 
 /// One connection of a shard.
@@ -85,6 +88,10 @@ pub struct Connection {
     pub address: SocketAddr,
     /// The listener that accepted it.
     pub listener: u16,
+    /// Where its packets are noted, while it is traced.
+    pub tracer: Option<Box<Tracer>>,
+    /// When CONNECT was accepted, microseconds UTC; 0 before that.
+    pub opened_us: i64,
     /// When its timer is due, in milliseconds; an entry of the timers for another time is stale.
     pub timer_ms: u64,
     /// The batch of records in which it last asked to be told of the commit.
@@ -164,6 +171,15 @@ impl Spares {
 impl Connection {
     /// Writes what the socket takes; the number of bytes. An error means that the connection is lost.
     pub fn flush(&mut self, spares: &mut Spares) -> io::Result<usize> {
+        let Some(mut tracer) = self.tracer.take() else { return self.write_out(spares) };
+        tracer.outgoing(&self.io.out);
+        let written = self.write_out(spares);
+        tracer.keep_seen(self.io.out.len());
+        self.tracer = (!tracer.is_over()).then_some(tracer);
+        written
+    }
+
+    fn write_out(&mut self, spares: &mut Spares) -> io::Result<usize> {
         let mut sent = 0;
         let io = &mut self.io;
         if let Transport::Layered(layered) = &mut self.transport {

@@ -34,6 +34,8 @@ impl Shard {
                 Control::Forget { principals } => self.forget(&principals),
                 Control::Session { key, act } => self.act(&key, &act),
                 Control::Review => self.review_all(),
+                Control::Inspect(inquiry) => self.inspect(&inquiry),
+                Control::Trace { trace, clients } => self.trace(&trace, &clients),
                 Control::Checkpoint(round) => self.checkpoint(round).asked = true,
                 Control::Drain => self.drain(),
                 Control::Stop => self.stopping = true,

@@ -1,6 +1,7 @@
 //! The way of a message out of the hub, to a session of this shard.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 
 use mohhos_mqtt::QoS;
@@ -11,9 +12,11 @@ use super::connection::{Connection, MAX_OUTPUT};
 use super::intake::Intake;
 use super::missed::{self, Cause};
 use super::plain::Plain;
+use crate::devices::DeviceStats;
 use crate::session::Session;
 use crate::session::queue::{Loose, Queued, RETAINED};
 use crate::session::record::Change;
+use crate::topics;
 use crate::topics::message::{Message, SessionId};
 use crate::topics::route::{Route, Target};
 use crate::topics::share::offset_of;
@@ -53,6 +56,7 @@ impl Shard {
                 offset: message.offset,
                 qos,
                 retain: message.retain && target.retain_as_published,
+                sent_ms: 0,
                 ids: target.ids.clone(),
                 body: connection.as_ref().map(|_| message.clone()),
                 reserved: 0,
@@ -64,7 +68,7 @@ impl Shard {
                 }
             } else {
                 self.intake.counters().dropped_queue.add(1);
-                count_dropped(session, 1);
+                count_dropped(session, 1, |stats| &stats.dropped_queue);
                 missed::note(session, &mut self.missing, Cause::Queue, 1);
             }
             return;
@@ -85,7 +89,7 @@ impl Shard {
             let dropped = session.queue.push_slow(loose, limits.max_backlog_bytes);
             if dropped > 0 {
                 self.intake.counters().dropped_slow.add(dropped);
-                count_dropped(session, dropped);
+                count_dropped(session, dropped, |stats| &stats.dropped_slow);
                 missed::note(session, &mut self.missing, Cause::Slow, dropped);
             }
             return;
@@ -136,7 +140,7 @@ impl Shard {
             None => {
                 // Trimmed or damaged: the message is lost, which is counted. A delivery in flight is given up.
                 self.intake.counters().dropped_queue.add(1);
-                count_dropped(session, 1);
+                count_dropped(session, 1, |stats| &stats.dropped_queue);
                 let connection = session.connection.and_then(|slot| self.connections.get_mut(slot as usize));
                 if let Some(connection) = connection {
                     let mut plain = Plain::new(&mut connection.io.out);
@@ -232,7 +236,7 @@ fn send(
             } else {
                 counters.dropped_unsendable.add(1)
             }
-            count_dropped(session, 1);
+            count_dropped(session, 1, |stats| &stats.dropped_unsendable);
         }
         Delivered::Wait | Delivered::Closed => {}
     }
@@ -270,7 +274,10 @@ fn resend(connection: &mut Connection, session: &mut Session, intake: &mut Intak
     } else if let Some(queued) = queue.by_offset(id) {
         match queued.body.take() {
             Some(body) => match send(connection, session, intake, &Outgoing::queued(queued, &body)) {
-                Delivered::Sent => queue.mark_resent(id),
+                Delivered::Sent => {
+                    queued.body = is_command(session, body.topic()).then_some(body);
+                    queue.mark_resent(id, intake.mono_us / 1000);
+                }
                 Delivered::TooLarge | Delivered::Expired => ended = Some(queued.share.is_some()),
                 Delivered::Wait | Delivered::Closed => {
                     queued.body = Some(body);
@@ -319,12 +326,12 @@ fn next_logged(
         && let Some(queued) = queue.by_offset(offset)
         && next_queued(queued, connection, session, intake, after_commit) == Step::Sent
     {
-        queue.mark_resent(offset);
+        queue.mark_resent(offset, intake.mono_us / 1000);
         step = Step::On;
     }
     let step = match step {
         Step::Sent => {
-            queue.mark_sent();
+            queue.mark_sent(intake.mono_us / 1000);
             Step::On
         }
         Step::GivenUp => {
@@ -372,7 +379,10 @@ fn next_queued(
             Step::Wait
         }
         Some(body) => match send(connection, session, intake, &Outgoing::queued(queued, &body)) {
-            Delivered::Sent => Step::Sent,
+            Delivered::Sent => {
+                queued.body = is_command(session, body.topic()).then_some(body);
+                Step::Sent
+            }
             Delivered::TooLarge | Delivered::Expired => Step::GivenUp,
             Delivered::Wait | Delivered::Closed => {
                 queued.body = Some(body);
@@ -380,6 +390,16 @@ fn next_queued(
             }
         },
     }
+}
+
+/// Is this a command for the device whose session it is, or for one that it speaks for? That these were acknowledged is
+/// told.
+fn is_command(session: &Session, topic: &str) -> bool {
+    session.device.is_some()
+        && topics::command(topic).is_some_and(|(device, _)| {
+            *device == *session.key.principal
+                || session.principal.children.iter().any(|child| **child == *device)
+        })
 }
 
 /// May a message of QoS 2 be sent? It must be on disk, and so must the packet id that a session which outlives a crash
@@ -421,8 +441,8 @@ fn fetch(session: &mut Session, intake: &Intake, offset: u64) {
     }
 }
 
-pub(super) fn count_dropped(session: &Session, count: u64) {
+pub(super) fn count_dropped(session: &Session, count: u64, cause: impl Fn(&DeviceStats) -> &AtomicU32) {
     if let Some(device) = &session.device {
-        device.stats.dropped.fetch_add(count, Relaxed);
+        cause(&device.stats).fetch_add(count as u32, Relaxed);
     }
 }

@@ -255,17 +255,16 @@ impl Effects for Host<'_> {
         self.change(&Change::Received { offset: delivery })
     }
 
-    fn settled(&mut self, delivery: u64, _code: ReasonCode) {
+    fn settled(&mut self, delivery: u64, code: ReasonCode) {
         self.result.pump = true;
-        let Some(session) = self.session() else { return };
+        let Some(session) = self.session.and_then(|slot| self.sessions.get(slot)) else { return };
         if delivery & RETAINED != 0 {
             session.queue.settle_retained(delivery);
             return;
         }
-        let by_turn = session.queue.by_offset(delivery).is_some_and(|queued| queued.share.is_some());
-        if !session.queue.settle(delivery) {
-            return;
-        }
+        let Some(queued) = session.queue.settle(delivery) else { return };
+        let by_turn = queued.share.is_some();
+        self.intake.acknowledged(session, &queued, code);
         for member in session.memberships.iter().filter(|member| member.is_full()) {
             member.set_full(false);
         }

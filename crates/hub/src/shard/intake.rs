@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use mohhos_log::{Fields, Flags, Kind};
-use mohhos_mqtt::{Properties, QoS};
+use mohhos_mqtt::{Properties, QoS, ReasonCode};
 
 use super::decoding::Decoding;
 use super::journal::Journal;
@@ -13,14 +13,17 @@ use super::turns::{Handover, TakenTurn};
 use crate::auth::principals::{Principal, PrincipalKind};
 use crate::counters::ShardCounters;
 use crate::devices::Device;
-use crate::event::{Action, Refusal};
+use crate::event::{Action, Receipt, Refusal};
 use crate::policy::{Denied, Judgement, Scope};
+use crate::session::queue::Queued;
 use crate::session::ways::{Epochs, Way, Ways};
 use crate::session::{Session, SessionKey};
 use crate::shared::{Reply, Shared};
+use crate::topics;
 use crate::topics::message::{Message, SessionId};
 use crate::topics::route::Route;
 use crate::topics::share::Member;
+use crate::topics::share::offset_of;
 
 /// How often a device that sends all the time is reported as seen, in microseconds.
 pub const SEEN_US: u64 = 2_000_000;
@@ -50,6 +53,8 @@ pub struct Intake {
     pub seen: Vec<(Arc<str>, i64)>,
     /// How long the client that is being read is not to be read further, because it has sent more than it may.
     pub hold_us: u64,
+    /// Commands that devices have acknowledged in this round.
+    pub receipts: Vec<Receipt>,
     /// Wall time of the round, microseconds UTC.
     pub wall_us: i64,
     /// Monotonic time of the round.
@@ -130,6 +135,7 @@ impl Intake {
         let Some(way) = ways.get(at) else { return Err(Denied::Role) };
         way.verdict?;
         let mut arrival_us = self.wall_us;
+        let window = (self.mono_us / SEEN_US) as u32 + 1;
         if origin.id != SessionId::GATEWAY
             && let Some(device) = &way.device
         {
@@ -142,12 +148,12 @@ impl Intake {
             stats.messages_in.fetch_add(1, Relaxed);
             stats.bytes_in.fetch_add(incoming.payload.len() as u64, Relaxed);
             stats.last_seen_us.store(self.wall_us, Relaxed);
-            let window = (self.mono_us / SEEN_US) as u32 + 1;
             if way.seen != window {
-                way.seen = window;
                 self.seen.push((device.id.clone(), self.wall_us));
             }
         }
+        way.seen = window;
+        way.messages += 1;
         let decoded = way.telemetry.is_some() || !way.tables.is_empty();
         if decoded {
             arrival_us = self.decode(way, incoming);
@@ -186,7 +192,7 @@ impl Intake {
                 if decoded.clock_corrected > 0
                     && let Some(device) = &way.device
                 {
-                    device.stats.clock_corrections.fetch_add(decoded.clock_corrected as u64, Relaxed);
+                    device.stats.clock_corrections.fetch_add(decoded.clock_corrected as u32, Relaxed);
                 }
             }
             Err(error) => {
@@ -259,8 +265,8 @@ impl Intake {
                 at
             }
             Some((at, way)) => {
-                let seen = way.seen;
-                *way = Way { seen, ..self.decide(origin, topic, epochs) };
+                let (seen, messages) = (way.seen, way.messages);
+                *way = Way { seen, messages, ..self.decide(origin, topic, epochs) };
                 at
             }
             None => {
@@ -299,7 +305,18 @@ impl Intake {
         let provisional = named.is_some() && device.is_none();
         let epochs = if provisional { Epochs { policy: 0, ..epochs } } else { epochs };
         let class = self.shared.log.class_of(topic);
-        Way { topic: topic.into(), epochs, verdict, device, class, telemetry, tables, route, seen: 0 }
+        Way {
+            topic: topic.into(),
+            epochs,
+            verdict,
+            device,
+            class,
+            telemetry,
+            tables,
+            route,
+            seen: 0,
+            messages: 0,
+        }
     }
 
     fn may_publish(&self, origin: Origin<'_>, topic: &str) -> Result<(), Denied> {
@@ -366,6 +383,9 @@ impl Intake {
         denied: Denied,
     ) {
         self.counters().refused.add(1);
+        if let Some(device) = &session.device {
+            device.stats.refused.fetch_add(1, Relaxed);
+        }
         let refusal = Refusal {
             principal: session.key.principal.clone(),
             client: session.key.client.clone(),
@@ -378,5 +398,26 @@ impl Intake {
             count: 1,
         };
         self.shared.events.refuse(refusal, self.mono_us);
+    }
+
+    /// A delivery to a session has ended: how long it took, and that a command has arrived.
+    #[inline]
+    pub fn acknowledged(&mut self, session: &Session, queued: &Queued, code: ReasonCode) {
+        if queued.sent_ms == 0 {
+            return;
+        }
+        let took_ms = ((self.mono_us / 1000) as u32).wrapping_sub(queued.sent_ms);
+        let took_us = u64::from(took_ms) * 1000;
+        self.shared.shards[usize::from(self.shard)].latencies.delivery.note(took_us, 1);
+        if let Some(device) = &session.device {
+            device.stats.delivery.note(took_us);
+        }
+        if let Some(body) = &queued.body
+            && !code.is_error()
+            && let Some((device, command)) = topics::command(body.topic())
+        {
+            let (device, command, offset) = (device.into(), command.into(), offset_of(queued.offset));
+            self.receipts.push(Receipt { device, command, offset, at_us: self.wall_us });
+        }
     }
 }

@@ -45,6 +45,8 @@ pub struct Journal {
 struct Appended {
     batch: u64,
     last_offset: u64,
+    /// When the round began in which it was read.
+    mono_us: u64,
     waiters: Vec<ConnectionRef>,
 }
 
@@ -137,21 +139,22 @@ impl Journal {
         }
         if base.is_some() || !self.waiters.is_empty() {
             let waiters = std::mem::take(&mut self.waiters);
-            self.appended.push_back(Appended { batch: self.current, last_offset: self.last_offset, waiters });
+            let (batch, last_offset, mono_us) = (self.current, self.last_offset, self.stamp.mono_us);
+            self.appended.push_back(Appended { batch, last_offset, mono_us, waiters });
             self.current += 1;
         }
         Ok(base)
     }
 
-    /// Takes note of how far the log is; the connections to tell, batch by batch.
-    pub fn commit(&mut self, committed: u64) -> Option<Vec<ConnectionRef>> {
+    /// Takes note of how far the log is; the connections to tell, batch by batch, and when their records were made.
+    pub fn commit(&mut self, committed: u64) -> Option<(u64, Vec<ConnectionRef>)> {
         if self.appended.front().is_none_or(|first| first.last_offset >= committed && first.last_offset != 0)
         {
             return None;
         }
         let first = self.appended.pop_front()?;
         self.committed = first.batch;
-        Some(first.waiters)
+        Some((first.mono_us, first.waiters))
     }
 
     /// Is something appended and not committed?

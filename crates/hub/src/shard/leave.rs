@@ -19,6 +19,7 @@ use crate::event::{Action, Event, Refusal};
 use crate::session::Session;
 use crate::session::pending_will::PendingWill;
 use crate::session::record::Change;
+use crate::visits::{Visit, code, words};
 
 /// How long a closing connection may take to read what is left for it, in milliseconds.
 const LINGER_MS: u64 = 2000;
@@ -110,6 +111,21 @@ impl Shard {
         let closed = Protocol::new(protocol_limits(&self.intake.shared.config.limits), 0);
         let protocol = std::mem::replace(&mut connection.protocol, closed);
         let (id, address) = (connection.id, connection.address);
+        let visit = Visit {
+            client: None,
+            address: Some(address),
+            protocol: Some(protocol.version() as u8),
+            since_us: connection.opened_us,
+            until_us: self.intake.wall_us,
+            reason_code: code(cause) as u8,
+            reason: words(cause),
+            last_topic: None,
+        };
+        if let Some(tracer) = &mut connection.tracer {
+            tracer.outgoing(&connection.io.out);
+            tracer.keep_seen(connection.io.out.len());
+            tracer.closed(&visit.reason, visit.reason_code);
+        }
         connection.io.unread = Vec::new();
         connection.io.stalled = false;
         if let Stage::Open(session_slot) = stage {
@@ -121,7 +137,7 @@ impl Shard {
                 }
             }
             self.tell_missed_of(session_slot);
-            self.leave(session_slot, id, cause, will, expiry_s);
+            self.leave(session_slot, id, visit, cause, will, expiry_s);
         } else if matches!(cause, Close::Violation(_) | Close::ConnectTimeout) {
             self.refused_for_good(Action::Connect, "", "", address, cause);
         }
@@ -189,7 +205,15 @@ impl Shard {
     }
 
     /// A session has lost its connection, and outlives it by so many seconds.
-    fn leave(&mut self, slot: u32, connection: u64, cause: Close, will: Option<Box<Will>>, expiry_s: u32) {
+    fn leave(
+        &mut self,
+        slot: u32,
+        connection: u64,
+        visit: Visit,
+        cause: Close,
+        will: Option<Box<Will>>,
+        expiry_s: u32,
+    ) {
         let now_ms = self.now_ms();
         let Some(session) = self.sessions.get(slot) else { return };
         let is_changed = std::mem::replace(&mut session.expiry_s, expiry_s) != expiry_s;
@@ -208,12 +232,18 @@ impl Shard {
         session.connection = None;
         session.turn = session.turn.wrapping_add(1);
         session.queue.disconnected();
+        let last_topic = session.ways.latest(1).next().map(|way| way.topic.to_string());
         session.ways.clear();
         self.intake.went(session);
+        if let Some(device) = &session.device {
+            device.stats.ends.add(visit.since_us, visit.until_us, cause);
+        }
         let (key, turn, id) = (session.key.clone(), session.turn, session.id);
         let kind = session.principal.kind;
         let shared = self.intake.shared.clone();
-        let reason = words(cause);
+        let reason = visit.reason.clone();
+        let client = Some(key.client.to_string());
+        shared.visits.add(&key.principal, Visit { client, last_topic, ..visit });
         let last = shared.presence.disconnect(&key.principal, connection, self.intake.wall_us, &reason);
         shared.events.push(Event::Disconnected {
             principal: key.principal.clone(),
@@ -283,30 +313,5 @@ impl Shard {
             let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
             self.intake.refused(session, nowhere, Action::Publish, &will.topic, denied);
         }
-    }
-}
-
-/// The MQTT 5 reason code of an end.
-fn code(cause: Close) -> ReasonCode {
-    match cause {
-        Close::Disconnect(code) | Close::Refused(code) | Close::Kicked(code) => code,
-        Close::Transport => ReasonCode::UnspecifiedError,
-        Close::KeepAlive => ReasonCode::KeepAliveTimeout,
-        Close::ConnectTimeout => ReasonCode::MaximumConnectTime,
-        Close::Violation(error) => error.code,
-    }
-}
-
-/// Why a connection ended, for people.
-fn words(cause: Close) -> String {
-    match cause {
-        Close::Disconnect(ReasonCode::Success) => "it said goodbye".into(),
-        Close::Disconnect(code) => format!("it said goodbye: {}", code.text()),
-        Close::Transport => "the connection was lost".into(),
-        Close::KeepAlive => "nothing came for one and a half times its keep-alive".into(),
-        Close::ConnectTimeout => "it did not say CONNECT in time".into(),
-        Close::Violation(error) => format!("it broke the protocol: {}", error.what),
-        Close::Refused(code) => format!("refused: {}", code.text()),
-        Close::Kicked(code) => format!("disconnected by the gateway: {}", code.text()),
     }
 }

@@ -15,6 +15,7 @@ mod control;
 mod decoding;
 mod deliver;
 mod host;
+mod inspect;
 mod intake;
 mod journal;
 mod layered;
@@ -235,6 +236,7 @@ impl Shard {
                 replies: Vec::new(),
                 seen: Vec::new(),
                 hold_us: 0,
+                receipts: Vec::new(),
                 wall_us: 0,
                 mono_us: 0,
             },

@@ -1,6 +1,7 @@
 //! A client whose credentials are right becomes the connection of its session: what the home shard does.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use mohhos_mqtt::ReasonCode;
 use mohhos_mqtt::session::Accept;
@@ -64,6 +65,10 @@ impl Shard {
             connection.protocol.committed(self.intake.journal.committed(), &mut plain);
         }
         connection.stage = Stage::Open(session_slot);
+        connection.opened_us = self.intake.wall_us;
+        if let Some(device) = &session.device {
+            device.stats.connects.fetch_add(1, Ordering::Relaxed);
+        }
 
         session.connection = Some(slot);
         session.turn = session.turn.wrapping_add(1);

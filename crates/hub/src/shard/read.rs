@@ -176,6 +176,9 @@ impl Shard {
         host.intake.hold_us = 0;
         let taken = connection.protocol.read(bytes, now_ms, &mut host);
         let outcome = host.result;
+        if let Some(tracer) = &mut connection.tracer {
+            tracer.incoming(&bytes[..taken], connection.protocol.version());
+        }
         if self.intake.hold_us > 0 {
             self.hold(slot, self.intake.hold_us);
         }
@@ -184,6 +187,9 @@ impl Shard {
         if outcome.request.is_some() || outcome.close.is_some() || outcome.pump {
             // The rest is kept first: the connection may move away in what follows.
             self.keep(slot, bytes, taken);
+            if let Some(request) = &outcome.request {
+                self.trace_newcomer(slot, request, &bytes[..taken]);
+            }
             self.outcome(slot, outcome);
             return bytes.len();
         }

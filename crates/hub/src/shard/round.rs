@@ -150,8 +150,11 @@ impl Shard {
         {
             return;
         }
-        while let Some(waiters) = self.intake.journal.commit(committed) {
+        while let Some((since_us, waiters)) = self.intake.journal.commit(committed) {
             let token = self.intake.journal.committed();
+            let took_us = self.intake.mono_us.saturating_sub(since_us);
+            let latencies = &self.intake.shared.shards[usize::from(self.intake.shard)].latencies;
+            latencies.commit.note(took_us, waiters.len() as u64);
             for (slot, generation) in waiters {
                 let Some(connection) = self.connections.get_mut(slot as usize) else { continue };
                 if connection.generation != generation {
@@ -160,6 +163,11 @@ impl Shard {
                 self.spares.lend(&mut connection.io);
                 let mut plain = Plain::new(&mut connection.io.out);
                 connection.protocol.committed(token, &mut plain);
+                if let Stage::Open(session) = connection.stage
+                    && let Some(device) = self.sessions.peek(session).and_then(|s| s.device.as_ref())
+                {
+                    device.stats.commit.note(took_us);
+                }
                 if connection.io.stalled {
                     self.mark_ready(slot);
                 }
@@ -252,6 +260,14 @@ impl Shard {
         self.intake.journal.stamp.synchronised = self.intake.shared.clock.synchronised();
     }
 
+    /// Reports the commands that devices have acknowledged.
+    fn tell_receipts(&mut self) {
+        if !self.intake.receipts.is_empty() {
+            let commands = std::mem::take(&mut self.intake.receipts);
+            self.intake.shared.events.push(Event::Delivered { commands });
+        }
+    }
+
     /// Ends a round: appends, delivers, hands on, writes.
     pub(super) fn finish_round(&mut self) {
         self.send_releases();
@@ -266,6 +282,7 @@ impl Shard {
             self.append();
         }
         self.flush_dirty();
+        self.tell_receipts();
         let shared = self.intake.shared.clone();
         self.links.flush(&shared);
     }

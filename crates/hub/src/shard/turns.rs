@@ -178,6 +178,7 @@ impl Shard {
             offset: id,
             qos: turn.qos.min(member.options.qos),
             retain: turn.retain && member.options.retain_as_published,
+            sent_ms: 0,
             ids: member.ids(),
             body: None,
             reserved: 0,
@@ -217,7 +218,7 @@ impl Shard {
             self.intake.hand_over(member.session, &member.key, vec![queued]);
         } else {
             self.intake.counters().dropped_queue.add(1);
-            count_dropped(session, 1);
+            count_dropped(session, 1, |stats| &stats.dropped_queue);
             missed::note(session, &mut self.missing, Cause::Queue, 1);
             self.intake.journal.change(&member.key, &Change::Settled { offset: id });
         }

@@ -83,6 +83,19 @@ impl Layers {
     }
 }
 
+impl Transport {
+    /// What carries the connection, for people.
+    pub fn name(&self) -> &'static str {
+        let Transport::Layered(layered) = self else { return "tcp" };
+        match (&layered.tls, &layered.websocket) {
+            (Tls::None, WebSocket::None) => "tcp",
+            (_, WebSocket::None) => "tls",
+            (Tls::None, _) => "websocket",
+            _ => "websocket+tls",
+        }
+    }
+}
+
 enum Tls {
     /// There is no TLS.
     None,

@@ -177,6 +177,16 @@ impl Session {
         self.stage == Stage::Open
     }
 
+    /// The keep-alive in seconds that is held to; 0 for none.
+    pub fn keep_alive_s(&self) -> u32 {
+        self.keep_alive_ms / 1500
+    }
+
+    /// How many of the client's messages of QoS 1 and 2 are not yet acknowledged to the end.
+    pub fn open_inbound(&self) -> usize {
+        usize::from(self.open_inbound)
+    }
+
     /// Do answers wait for [`Session::committed`]?
     pub fn awaits_commit(&self) -> bool {
         !self.waiting.is_empty()

@@ -3,6 +3,7 @@
 import { html, useEffect, useMemo, useRef, useState } from "../vendor/preact.mjs";
 import { call, get, listen } from "../api.mjs";
 import { number, t, time } from "../i18n.mjs";
+import { Link } from "./link.mjs";
 import { Chart, ProblemBox, Tag, useData } from "../parts.mjs";
 
 const WINDOW_S = 900;
@@ -114,8 +115,6 @@ export function Device({ id }) {
     ["location", device.location.lat == null ? "" : `${device.location.lat}, ${device.location.lon}`], ["parent", device.parent],
     ["labels", Object.entries(device.labels).map(([k, v]) => `${k}=${v}`).join(", ")],
     ["first_seen", time(device.first_seen)], ["last_seen", time(device.last_seen)], ["created", time(device.created)],
-    ["messages_in", number(link?.messages_in, 0)], ["bytes_in", number(link?.bytes_in, 0)], ["messages_out", number(link?.messages_out, 0)],
-    ["dead_letters", number(link?.dead_letters, 0)],
   ].filter(([, value]) => value);
   return html`<div class="row"><a href="#/devices">← ${t("devices")}</a><h1>${device.id}</h1><${Tag} value=${device.status} /></div>
     <${ProblemBox} problem=${problem} />
@@ -127,5 +126,5 @@ export function Device({ id }) {
         <tbody>${latest.items.map((r) => html`<tr key=${r.metric}><td>${r.metric}</td><td>${r.text ?? number(r.num, 4)}</td><td>${r.quality}</td><td>${time(r.time)}</td></tr>`)}</tbody></table>`
         : html`<p class="soft">${t("nothing")}</p>`}</section>
       <section><h2>${t("device")}</h2><dl>${facts.map(([key, value]) => html`<dt>${t(key)}</dt><dd>${value}</dd>`)}</dl></section>
-    </div><${Commands} id=${id} /><${State} id=${id} state=${state} again=${again} />`;
+    </div><${Link} link=${link} /><${Commands} id=${id} /><${State} id=${id} state=${state} again=${again} />`;
 }
