@@ -113,14 +113,16 @@ impl Inner {
         }
         let round = Arc::new(Round::new(shared.shards.len()));
         shared.tell_all(|| Control::Checkpoint(round.clone()));
-        let parts =
-            round.wait(PATIENCE).ok_or_else(|| failed("a shard did not answer, the log may be stalled"))?;
+        // Nobody waits for a disk that takes nothing: that is told already, and a gateway that stops would stop late.
+        let parts = round
+            .wait(PATIENCE, || shared.is_stalled())
+            .ok_or_else(|| failed("a shard did not answer, or the log takes nothing at the moment"))?;
         // After the parts: what they contain has reached the retained messages before.
         let retained = shared.retained.all();
         // Nothing may be in the file that a crash could take out of the log.
         let end = shared.log.end();
         shared.log.hasten();
-        if end > shared.log.committed() && !shared.log.wait_committed(end - 1, PATIENCE) {
+        if end > shared.log.committed() && !shared.log.wait_committed_or_stalled(end - 1, PATIENCE) {
             return Err(failed("the log did not get it on disk in time"));
         }
         let content = checkpoint::encode(&parts, &retained);

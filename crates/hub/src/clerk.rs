@@ -2,16 +2,22 @@
 //! which the numbers of others' files mean nothing.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use mohhos_decode::Names;
-use mohhos_log::RecordView;
+use mohhos_log::{ReadError, RecordView};
 use mohhos_mqtt::{Properties, QoS};
 
 use crate::shared::{Control, Shared};
 use crate::topics::message::{Message, SessionId};
 use crate::topics::share::offset_of;
+
+/// What a disk that fails did not give is asked for again so soon, and so often before it counts as lost.
+const RETRY: Duration = Duration::from_millis(500);
+const TRIES: u32 = 120;
+const UNREADABLE: &str = "log-unreadable";
 
 /// Gives a metric's name its code, durable when it returns. `None`: the disk does not take it.
 pub type AssignCode = Box<dyn FnMut(&str) -> Option<u32> + Send>;
@@ -60,25 +66,80 @@ pub(crate) fn start(
     mut assign: AssignCode,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("clerk".into()).spawn(move || {
-        let mut bytes = Vec::new();
-        while let Ok(job) = jobs.recv() {
+        let mut clerk = Clerk { shared, bytes: Vec::new(), unread: Vec::new(), again: Instant::now() };
+        loop {
+            let job = if clerk.unread.is_empty() {
+                jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                let left = clerk.again.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    clerk.fetch_again();
+                    continue;
+                }
+                jobs.recv_timeout(left)
+            };
             match job {
-                Job::Assign { name, reply } => {
+                Ok(Job::Assign { name, reply }) => {
                     // The shard that asked is gone if this fails.
-                    let _ = reply.send(code(&shared.metrics, &mut assign, &name));
+                    let _ = reply.send(code(&clerk.shared.metrics, &mut assign, &name));
                 }
-                Job::Fetch { session, offset } => {
-                    let message = fetch(&shared, offset, &mut bytes).map(Box::new);
-                    shared.shards[usize::from(session.shard)].send(Control::Fetched {
-                        session,
-                        offset,
-                        message,
-                    });
-                }
-                Job::Stop => return,
+                Ok(Job::Fetch { session, offset }) => clerk.fetch(Wanted { session, offset, tries: 0 }),
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     })
+}
+
+/// A message of the log for a session, which waits for one at a time.
+struct Wanted {
+    session: SessionId,
+    offset: u64,
+    tries: u32,
+}
+
+struct Clerk {
+    shared: Arc<Shared>,
+    bytes: Vec<u8>,
+    /// What the disk did not give.
+    unread: Vec<Wanted>,
+    /// When it is asked again.
+    again: Instant,
+}
+
+impl Clerk {
+    /// Reads a message. One that retention removed or that is damaged is lost. One that the disk does not give is there,
+    /// perhaps: if it were given up at once, a failure that passes would lose what was acknowledged, and a client that
+    /// was told to release it could get it a second time.
+    fn fetch(&mut self, wanted: Wanted) {
+        let Wanted { session, offset, tries } = wanted;
+        let message = match read(&self.shared, offset, &mut self.bytes) {
+            Ok(message) => message.map(Box::new),
+            Err(error) if tries < TRIES => {
+                if self.unread.is_empty() {
+                    self.again = Instant::now() + RETRY;
+                }
+                if tries == 0 && self.unread.is_empty() {
+                    let message = format!("messages wait, for {error}. Check the disk; it is asked again");
+                    self.shared.alarm(UNREADABLE, message, true);
+                }
+                self.unread.push(Wanted { tries: tries + 1, ..wanted });
+                return;
+            }
+            Err(_) => None,
+        };
+        let shard = &self.shared.shards[usize::from(session.shard)];
+        shard.send(Control::Fetched { session, offset, message });
+    }
+
+    fn fetch_again(&mut self) {
+        for wanted in std::mem::take(&mut self.unread) {
+            self.fetch(wanted);
+        }
+        if self.unread.is_empty() {
+            self.shared.alarm(UNREADABLE, "no message waits for the disk any more".into(), false);
+        }
+    }
 }
 
 fn code(metrics: &Names, assign: &mut AssignCode, name: &str) -> Option<u32> {
@@ -90,12 +151,17 @@ fn code(metrics: &Names, assign: &mut AssignCode, name: &str) -> Option<u32> {
     })
 }
 
-fn fetch(shared: &Shared, offset: u64, bytes: &mut Vec<u8>) -> Option<Message> {
+/// The message at an offset; none if it is lost.
+fn read(shared: &Shared, offset: u64, bytes: &mut Vec<u8>) -> Result<Option<Message>, ReadError> {
     bytes.clear();
     let offset = offset_of(offset);
-    shared.log.read_at(offset, bytes).ok()?;
-    let view = RecordView::parse(bytes, offset).ok()?;
-    Some(message(&view, shared.clock.wall_us(), shared.clock.mono_us()))
+    match shared.log.read_at(offset, bytes) {
+        Err(error @ ReadError::Io { .. }) => return Err(error),
+        Err(_) => return Ok(None),
+        Ok(_) => {}
+    }
+    let view = RecordView::parse(bytes, offset).ok();
+    Ok(view.map(|view| message(&view, shared.clock.wall_us(), shared.clock.mono_us())))
 }
 
 /// A logged message as it was published.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::gate::{Gate, GatedFs, OpenAtEnd};
 use common::{Client, Got, Rig, Setup};
 use mohhos_hub::{Event, ManualClock, Publication};
-use mohhos_log::testing::{ForgetfulFs, Random};
+use mohhos_log::testing::{Failure, ForgetfulFs, Operation, Random};
 use mohhos_log::{Log, LogConfig};
 use mohhos_mqtt::packet::{Disconnect, Packet};
 use mohhos_mqtt::{Property, PropertyBuf, QoS, ReasonCode};
@@ -174,6 +174,29 @@ fn a_message_of_qos_2_that_was_sent_again_after_a_power_cut_counts_once() {
         times += usize::from(record.payload() == b"once");
     }
     assert_eq!(times, 1);
+}
+
+#[test]
+fn a_message_that_the_disk_does_not_give_at_the_moment_waits_and_is_not_lost() {
+    let disk = ForgetfulFs::new();
+    let rig = Setup { fs: Arc::new(disk.clone()), ..Setup::default() }.start();
+    let mut subscriber = rig.client("pump-1", "c").persistent().connected();
+    subscriber.subscribe("devices/pump-1/commands/+", QoS::ExactlyOnce);
+    drop(subscriber);
+    rig.connect("app", "p").publish_acked("devices/pump-1/commands/0", "kept");
+    let (rig, disk) = crash(rig, &disk, 5);
+    for nth in 1..3 {
+        disk.fail(Operation::Read, nth, Failure::Io);
+    }
+    let mut subscriber = rig.client("pump-1", "c").persistent();
+    assert!(subscriber.connect());
+    let unreadable = |event: &Event| match event {
+        Event::Alarm { code: "log-unreadable", raised, .. } => Some(*raised),
+        _ => None,
+    };
+    assert!(rig.event(unreadable), "operators are told");
+    assert_eq!(subscriber.message().text(), "kept");
+    assert!(!rig.event(unreadable), "and that it is over");
 }
 
 #[test]

@@ -91,7 +91,12 @@ impl Log {
     /// Waits until the record at `offset` is committed; equally: until something beyond `offset` is. False if that
     /// did not happen in time, or cannot happen any more because the log was closed.
     pub fn wait_committed(&self, offset: u64, timeout: Duration) -> bool {
-        self.inner.shared.wait_committed(offset, timeout)
+        self.inner.shared.wait_committed(offset, timeout, false)
+    }
+
+    /// Like [`Log::wait_committed`], but gives up when the disk takes nothing.
+    pub fn wait_committed_or_stalled(&self, offset: u64, timeout: Duration) -> bool {
+        self.inner.shared.wait_committed(offset, timeout, true)
     }
 
     /// Has everything that was appended committed as soon as may be, also what may wait by its class. Who waits for a

@@ -32,8 +32,8 @@ pub(crate) struct Shared {
     pub(crate) end: AtomicU64,
     /// The end of what is committed. Written by the log thread alone, after the sync returned.
     committed: AtomicU64,
-    /// Held while `committed` changes; true when it will not change any more.
-    waiters: Mutex<bool>,
+    /// Held while `committed` changes.
+    waiters: Mutex<Waiters>,
     waiters_wake: Condvar,
     callbacks: RwLock<Vec<CommitCallback>>,
     stall_callbacks: RwLock<Vec<StallCallback>>,
@@ -44,6 +44,15 @@ pub(crate) struct Shared {
     pub(crate) maintenance: Mutex<Vec<String>>,
     pub(crate) spares: Arc<Spares>,
     pub(crate) counters: Counters,
+}
+
+/// What those who wait for a commit have to know beside it.
+#[derive(Default)]
+struct Waiters {
+    /// There will be no commit any more.
+    ended: bool,
+    /// The disk takes nothing at the moment.
+    stalled: bool,
 }
 
 /// What was appended and not yet taken by the log thread.
@@ -145,7 +154,7 @@ impl Shared {
             work: Condvar::new(),
             end: AtomicU64::new(start),
             committed: AtomicU64::new(start),
-            waiters: Mutex::new(false),
+            waiters: Mutex::new(Waiters::default()),
             waiters_wake: Condvar::new(),
             callbacks: RwLock::ranked(Rank::TABLE, Vec::new()),
             stall_callbacks: RwLock::ranked(Rank::TABLE, Vec::new()),
@@ -262,6 +271,8 @@ impl Shared {
         let before = std::mem::replace(&mut queue.stalled, stall.clone());
         drop(queue);
         if before != stall {
+            self.waiters.lock().stalled = stall.is_some();
+            self.waiters_wake.notify_all();
             for callback in self.stall_callbacks.read().iter() {
                 callback(stall.as_ref().map(|stall| &*stall.reason));
             }
@@ -274,15 +285,15 @@ impl Shared {
 
     /// The log thread has ended: nobody need wait any longer.
     pub(crate) fn end_waiting(&self) {
-        *self.waiters.lock() = true;
+        self.waiters.lock().ended = true;
         self.waiters_wake.notify_all();
     }
 
-    pub(crate) fn wait_committed(&self, offset: u64, timeout: Duration) -> bool {
+    pub(crate) fn wait_committed(&self, offset: u64, timeout: Duration, or_stalled: bool) -> bool {
         let deadline = Instant::now().checked_add(timeout);
         let mut waiters = self.waiters.lock();
         while self.committed() <= offset {
-            if *waiters {
+            if waiters.ended || (or_stalled && waiters.stalled) {
                 return false;
             }
             let expired = match deadline {

@@ -41,6 +41,8 @@ pub const VERSION: u32 = 3;
 pub const OLDEST: u32 = 1;
 /// The file's name.
 pub const FILE: &str = "sessions";
+/// Whether it is hopeless to wait for parts is looked at so often.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What one shard contributes.
 #[derive(Debug, Clone, Default)]
@@ -76,14 +78,17 @@ impl Round {
         self.contributed.notify_all();
     }
 
-    /// All parts, once they are there; `None` if that takes too long.
-    pub fn wait(&self, timeout: Duration) -> Option<Vec<Part>> {
+    /// All parts, once they are there; `None` if that takes too long or is hopeless: a shard whose records the log does
+    /// not take has nothing to contribute.
+    pub fn wait(&self, timeout: Duration, is_hopeless: impl Fn() -> bool) -> Option<Vec<Part>> {
         let deadline = Instant::now() + timeout;
         let mut parts = self.parts.lock();
         while parts.iter().any(Option::is_none) {
-            if self.contributed.wait_until(&mut parts, deadline).timed_out() {
+            let now = Instant::now();
+            if now >= deadline || is_hopeless() {
                 return None;
             }
+            self.contributed.wait_until(&mut parts, deadline.min(now + LOOK));
         }
         Some(parts.iter_mut().filter_map(Option::take).collect())
     }

@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, reason = "these are tests, though clippy sees no test function here")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use mohhos_decode::Names;
@@ -26,6 +26,8 @@ pub use client::{Client, Got};
 
 pub const KEY: [u8; 32] = [7; 32];
 pub const PATIENCE: Duration = Duration::from_secs(10);
+/// Made once: it is meant to take its time.
+static PASSWORD_HASH: LazyLock<String> = LazyLock::new(|| hash_password("chosen by a person").unwrap());
 
 /// A running hub with what it runs on.
 pub struct Rig {
@@ -115,7 +117,7 @@ impl Setup {
         principals.push(principal("app", PrincipalKind::Application, "everything"));
         principals.push(principal("other", PrincipalKind::Application, "everything"));
         principals.push(Principal {
-            credential: Credential::Password(hash_password("chosen by a person").unwrap().into()),
+            credential: Credential::Password(PASSWORD_HASH.as_str().into()),
             ..principal("person", PrincipalKind::Application, "everything")
         });
         prepared.put_principals(principals);

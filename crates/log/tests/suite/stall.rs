@@ -41,6 +41,10 @@ fn a_full_disk_stalls_the_log_with_words_until_there_is_space() {
     assert!(expected.len() > 3);
     assert_eq!(refused, AppendError::Stalled(reason));
     assert!(!log.wait_committed(waiting, std::time::Duration::from_millis(5)));
+    assert!(
+        !log.wait_committed_or_stalled(waiting, std::time::Duration::MAX),
+        "who does not want to wait need not"
+    );
     assert_eq!(read_all(&mut log.reader(0)).unwrap().len(), 1, "reading goes on");
 
     fs.set_capacity(None);
