@@ -40,14 +40,26 @@ fn deny_wins_over_what_any_role_allows() {
         "not-there": {"publish": {"deny": ["lines/+/stop"]}, "subscribe": {"deny": ["lines/+/secrets/#"]}}
     }"##;
     rig.hub.put_roles(roles).unwrap();
-    rig.hub.put_principals(vec![app(&["wide", "not-there"])]);
+    let others = common::principal("other", PrincipalKind::Application, "wide");
+    rig.hub.put_principals(vec![app(&["wide", "not-there"]), others]);
     let mut client = rig.connect("app", "c");
     assert_eq!(publish(&mut client, "lines/1/start"), ReasonCode::Success);
     assert_eq!(publish(&mut client, "lines/1/stop"), DENIED);
     assert_eq!(subscribe(&mut client, "lines/+/state"), 0);
-    for filter in ["lines/1/secrets/key", "lines/#", "#", "lines/1/+/key"] {
+    for filter in ["lines/1/secrets/key", "lines/+/secrets/+", "lines/2/secrets/#"] {
         assert_eq!(subscribe(&mut client, filter), DENIED as u8, "{filter}");
     }
+    // A filter that reaches further is granted, and what is denied is withheld: retained messages too.
+    let mut other = rig.connect("other", "o");
+    let id = other.retain("lines/1/secrets/key", "secret", QoS::AtLeastOnce);
+    other.expect(&Got::PubAck(id, ReasonCode::Success));
+    assert_eq!(subscribe(&mut client, "#"), 0);
+    assert_eq!(subscribe(&mut client, "lines/1/+/key"), 0);
+    for (topic, payload) in [("lines/1/secrets/key", "secret"), ("lines/1/open/key", "open")] {
+        other.publish_acked(topic, payload);
+    }
+    assert_eq!(client.message().text(), "open");
+    client.nothing_came();
 }
 
 #[test]
@@ -236,7 +248,19 @@ fn an_explanation_names_the_rule_that_decides() {
         ("pump-0", publish, "a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q", said(false, "levels", "", "", "")),
         ("pump-1", publish, "a", said(false, "role-unknown", "lost", "", "")),
         ("pump-2", publish, "a", said(false, "account", "", "", "")),
-        ("app", subscribe, "lines/#", said(false, "role", "viewer", "subscribe.deny", "lines/+/secret")),
+        (
+            "app",
+            subscribe,
+            "lines/1/secret",
+            said(false, "role", "viewer", "subscribe.deny", "lines/+/secret"),
+        ),
+        ("app", subscribe, "lines/#", said(true, "role", "viewer", "subscribe.allow", "lines/#")),
+        (
+            "app",
+            Action::Receive,
+            "lines/1/secret",
+            said(false, "role", "viewer", "subscribe.deny", "lines/+/secret"),
+        ),
         ("app", subscribe, "lines/+/x", said(true, "role", "viewer", "subscribe.allow", "lines/#")),
         (
             "app",

@@ -56,7 +56,8 @@ impl Grant {
             }
         }
         let limits = found.iter().fold(RoleLimits::default(), |limits, role| limits.stricter(role.limits));
-        let filters_receive = found.iter().any(|role| role.receive.is_some());
+        let filters_receive =
+            found.iter().any(|role| role.receive.is_some() || !role.subscribe.deny.is_empty());
         Self { roles: found.into(), missing, limits, filters_receive }
     }
 
@@ -69,11 +70,11 @@ impl Grant {
         self.decide("publish", |role| &role.publish, matches, matches)
     }
 
-    /// May the filter be subscribed to? Only if every topic that it matches is allowed and none is denied.
+    /// May the filter be subscribed to? Only if every topic that it matches is allowed, and not if all are denied. Of one
+    /// that matches denied topics among others the messages on these are withheld: see [`Grant::receive`].
     pub fn subscribe(&self, scope: Scope<'_>, filter: &str) -> Decision<'_> {
         let covers = |pattern: &Pattern| pattern.covers(filter, scope);
-        let overlaps = |pattern: &Pattern| pattern.overlaps(filter, scope);
-        self.decide("subscribe", |role| &role.subscribe, covers, overlaps)
+        self.decide("subscribe", |role| &role.subscribe, covers, covers)
     }
 
     /// May a message on the topic be received?
@@ -207,7 +208,8 @@ mod tests {
             ("devices/+/telemetry", true),
             ("sites/#", true),
             ("devices/a/configuration/desired", false),
-            ("devices/#", false),
+            ("devices/+/configuration/+", false),
+            ("devices/#", true),
             ("other", false),
         ] {
             assert_eq!(both.subscribe(screen, filter).verdict.is_ok(), allowed, "{filter}");
@@ -215,8 +217,9 @@ mod tests {
         assert!(both.publish(screen, "sites/1").verdict.is_ok());
         assert!(both.publish(screen, "devices/a/telemetry").verdict.is_err());
         assert!(
-            matches!(both.subscribe(screen, "devices/#").by, By::Denies(role, "subscribe", _) if *role.name == *"a")
+            matches!(both.receive(screen, "devices/a/configuration/desired").by, By::Denies(role, "subscribe", _) if *role.name == *"a")
         );
+        assert!(both.filters_receive && both.receive(screen, "devices/a/telemetry").verdict.is_ok());
     }
 
     #[test]

@@ -79,17 +79,6 @@ impl<'a> Scope<'a> {
             Variable::Client => !level.is_empty() && self.client == level,
         }
     }
-
-    /// Does the variable stand for anything at all?
-    pub fn has_any(&self, variable: Variable) -> bool {
-        match variable {
-            Variable::Device | Variable::Principal => true,
-            Variable::Child => !self.children.is_empty(),
-            Variable::Parent => self.parent.is_some(),
-            Variable::Group => !self.groups.is_empty(),
-            Variable::Client => !self.client.is_empty(),
-        }
-    }
 }
 
 fn is_in(list: &[Arc<str>], level: &str) -> bool {
