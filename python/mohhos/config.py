@@ -77,7 +77,37 @@ class LimitsSection:
     )
     max_inflight: int = key(256, "Messages in flight to one client (QoS 1 and 2).", low=1, high=65_535)
     max_queued: int = key(1_000, "Messages that wait for one client that is away or slow.", low=1, high=1_000_000)
+    max_backlog: int = key(
+        "1 MiB",
+        "Messages of QoS 0 that wait for one slow client; the oldest go when there are more.",
+        kind="size",
+        low="64 KiB",
+        high="1 GiB",
+        native="max_backlog_bytes",
+    )
     max_topic_levels: int = key(16, "Levels of a topic.", low=2, high=128)
+    max_subscriptions: int = key(1_000, "Subscriptions of one session.", low=1, high=1_000_000)
+    max_subscription_size: int = key(
+        "1 GiB",
+        "What the subscriptions of all sessions may take of the memory, each counted as if it shared nothing with "
+        "others: two times its length and 512 bytes for each of its levels.",
+        kind="size",
+        low="1 MiB",
+        high="1024 GiB",
+        native="max_subscription_bytes",
+    )
+    max_sessions: int = key(
+        1_000, "Sessions of one device or application that outlive their connections.", low=1, high=100_000_000
+    )
+    max_unfinished: int = key(
+        "256 MiB",
+        "What may be held of packets that have begun and not ended, over all connections; beyond it those with large "
+        "ones are disconnected.",
+        kind="size",
+        low="1 MiB",
+        high="1024 GiB",
+        native="max_unfinished_bytes",
+    )
     keep_alive_max: int = key(
         "1 h",
         "The longest keep-alive that a client gets.",
@@ -110,6 +140,14 @@ class LimitsSection:
     )
     metrics_per_device: int = key(1_000, "Different metrics of one device; more are dead letters.", low=1, high=65_536)
     max_retained: int = key(200_000, "Retained messages.", low=1, high=100_000_000)
+    max_retained_size: int = key(
+        "64 MiB",
+        "Retained messages together, their topics included.",
+        kind="size",
+        low="64 KiB",
+        high="1024 GiB",
+        native="max_retained_bytes",
+    )
     disconnect_refused: bool = key(
         False,
         "An MQTT 3.1.1 client cannot be told that its message of QoS 1 or 2 is refused: end its connection (true), or "

@@ -111,6 +111,12 @@ pub struct Limits {
     pub max_topic_levels: usize,
     /// Subscriptions of a session.
     pub max_subscriptions: usize,
+    /// What the subscriptions of all sessions may take, in bytes, each counted as if it shared nothing with others.
+    pub max_subscription_bytes: usize,
+    /// Sessions of one principal that outlive their connections.
+    pub max_sessions: usize,
+    /// Bytes of packets that have not come to their end, over all connections.
+    pub max_unfinished_bytes: usize,
     /// The longest keep-alive, in seconds.
     pub keep_alive_max_s: u16,
     /// The longest time that a session outlives its connection, in seconds.
@@ -149,6 +155,9 @@ impl Default for Limits {
             max_backlog_bytes: 1 << 20,
             max_topic_levels: 16,
             max_subscriptions: 1000,
+            max_subscription_bytes: 1 << 30,
+            max_sessions: 1000,
+            max_unfinished_bytes: 256 << 20,
             keep_alive_max_s: 3600,
             session_expiry_max_s: 7 * 24 * 3600,
             connect_timeout_s: 10,

@@ -71,6 +71,8 @@ counters! {
     bytes_in,
     /// Calls of recv that brought bytes.
     receives,
+    /// Connections ended because too much memory was held by packets that had not come to their end.
+    swollen,
     /// Messages published by the gateway itself.
     internal,
     /// Messages delivered to clients.

@@ -28,8 +28,9 @@ use crate::policy::{Policy, PolicySnapshot, Standing};
 use crate::pool::Pool;
 use crate::presence::Presence;
 use crate::publication::Publication;
-use crate::session::SessionKey;
 use crate::session::checkpoint::Round;
+use crate::session::keepers::Keepers;
+use crate::session::{SessionKey, cost};
 use crate::signal::Signal;
 use crate::sys::event_fd::EventFd;
 use crate::topics::message::{Message, SessionId};
@@ -52,6 +53,9 @@ pub(crate) struct Shared {
     pub devices: Devices,
     pub policy: Policy,
     pub subscriptions: Subscriptions,
+    /// What all subscriptions of sessions take, see [`cost`].
+    pub subscription_bytes: AtomicUsize,
+    pub keepers: Keepers,
     pub retained: Retained,
     pub tables: ArcSwap<Vec<Arc<TableSchema>>>,
     pub tables_epoch: AtomicU64,
@@ -227,6 +231,22 @@ impl ShardShare {
 }
 
 impl Shared {
+    /// Makes room for a subscription; false if all together have as much as they may.
+    pub fn hold_subscription(&self, filter: &str) -> bool {
+        let (cost, most) = (cost(filter), self.config.limits.max_subscription_bytes);
+        let held = self.subscription_bytes.fetch_add(cost, Ordering::Relaxed);
+        if held.saturating_add(cost) <= most {
+            return true;
+        }
+        self.subscription_bytes.fetch_sub(cost, Ordering::Relaxed);
+        false
+    }
+
+    /// Gives the room of a subscription back that has ended.
+    pub fn release_subscription(&self, filter: &str) {
+        self.subscription_bytes.fetch_sub(cost(filter), Ordering::Relaxed);
+    }
+
     /// The shard that a name always belongs to.
     pub fn shard_of(&self, name: impl std::hash::Hash) -> u16 {
         (FxBuildHasher.hash_one(name) % self.shards.len() as u64) as u16

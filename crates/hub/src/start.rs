@@ -25,6 +25,7 @@ use crate::policy::{Policy, Standing};
 use crate::pool::Pool;
 use crate::presence::Presence;
 use crate::session::Session;
+use crate::session::keepers::Keepers;
 use crate::session::recovery::recover;
 use crate::shard::{self, Parts, Shard};
 use crate::shared::{BatchReceiver, Publisher, ShardShare, Shared};
@@ -97,6 +98,8 @@ impl Prepared {
             devices: Devices::new(parts.devices),
             policy: Policy::new()?,
             subscriptions: Subscriptions::default(),
+            subscription_bytes: AtomicUsize::new(0),
+            keepers: Keepers::default(),
             retained,
             tables: ArcSwap::default(),
             tables_epoch: AtomicU64::new(0),

@@ -59,6 +59,17 @@ pub enum Denied {
         "the payload is larger than its role permits; send less at once, or raise payload_bytes of the role"
     )]
     TooLarge,
+    /// The session has as many subscriptions as a session may.
+    #[error(
+        "the session has as many subscriptions as limits.max_subscriptions permits; use wildcards, or raise the limit"
+    )]
+    Subscriptions,
+    /// All sessions together have as many subscriptions as they may.
+    #[error(
+        "all subscriptions together take as much memory as limits.max_subscription_size permits; end some, or raise \
+         the limit"
+    )]
+    SubscriptionSpace,
 }
 
 impl Denied {
@@ -66,7 +77,9 @@ impl Denied {
     pub fn code(self) -> ReasonCode {
         match self {
             Denied::TooDeep => ReasonCode::TopicNameInvalid,
-            Denied::Throttled | Denied::TooLarge => ReasonCode::QuotaExceeded,
+            Denied::Throttled | Denied::TooLarge | Denied::Subscriptions | Denied::SubscriptionSpace => {
+                ReasonCode::QuotaExceeded
+            }
             _ => ReasonCode::NotAuthorized,
         }
     }
@@ -78,6 +91,7 @@ impl Denied {
             Denied::Quarantined => "the device is in quarantine",
             Denied::Throttled => "more than the device may send",
             Denied::TooLarge => "the payload is too large",
+            Denied::Subscriptions | Denied::SubscriptionSpace => "too many subscriptions",
             _ => "not permitted to publish to this topic",
         }
     }

@@ -14,6 +14,7 @@ use crate::topics::trie::Options;
 
 pub mod checkpoint;
 pub mod gate;
+pub mod keepers;
 pub mod pending_will;
 pub mod queue;
 pub mod record;
@@ -22,6 +23,7 @@ pub mod store;
 pub mod ways;
 
 use gate::Gate;
+use keepers::Keeper;
 use pending_will::PendingWill;
 use queue::Queue;
 use ways::Ways;
@@ -42,6 +44,14 @@ pub struct Subscription {
     pub filter: Box<str>,
     /// Its options.
     pub options: Options,
+}
+
+/// What a level of a filter costs in the trie if no other filter has it: a node in a table with room for four.
+const LEVEL_BYTES: usize = 512;
+
+/// What a subscription to a filter takes at most, in bytes.
+pub fn cost(filter: &str) -> usize {
+    2 * filter.len() + filter.split('/').count() * LEVEL_BYTES
 }
 
 /// Messages that a session did not get, and that were not told yet.
@@ -68,6 +78,8 @@ pub struct Session {
     pub connection: Option<u32>,
     /// The log knows it: it outlives its connection and a restart.
     pub persistent: bool,
+    /// Its place among the sessions that its principal keeps, if it is one of them.
+    pub keeper: Option<Arc<Keeper>>,
     /// How long it outlives its connection, in seconds; `u32::MAX` for ever.
     pub expiry_s: u32,
     /// Counts connections and ends of connections, so that an old timer is recognised.
@@ -108,6 +120,7 @@ impl Session {
             device,
             connection: None,
             persistent: false,
+            keeper: None,
             expiry_s: 0,
             turn: 0,
             subscriptions: Vec::new(),

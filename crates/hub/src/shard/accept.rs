@@ -123,7 +123,9 @@ impl Shard {
         let slot = entry.key() as u32;
         let fd = socket.as_raw_fd();
         let wire = matches!(&transport, Transport::Layered(layered) if layered.unsent() > 0);
-        let io = Io { unread, wire, ..Io::default() };
+        let mut io = Io::default();
+        io.wire = wire;
+        io.keep_unread(unread, &self.unread);
         let timer_ms = u64::MAX;
         entry.insert(Connection {
             socket,
@@ -295,13 +297,13 @@ impl Shard {
         if home == self.intake.shard {
             return self.open(slot, &arrival);
         }
-        let Some(connection) = self.connections.try_remove(slot as usize) else { return };
+        let Some(mut connection) = self.connections.try_remove(slot as usize) else { return };
         self.poller.remove(connection.socket.as_raw_fd());
         self.intake.counters().connections.set(self.connections.len() as u64);
         let transfer = Box::new(Transfer {
             arrival,
             protocol: connection.protocol,
-            unread: connection.io.unread,
+            unread: connection.io.take_unread(&self.unread),
             address: connection.address,
             id: connection.id,
             listener: connection.listener,

@@ -1,5 +1,6 @@
 //! One client's connection: socket, protocol, and the bytes on their way.
 
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -105,8 +106,8 @@ pub struct Io {
     pub out: Vec<u8>,
     /// How much of `out` is written.
     pub written: usize,
-    /// Read and not yet taken by the protocol.
-    pub unread: Vec<u8>,
+    /// Read and not yet taken by the protocol; counted in the shard's total.
+    unread: Vec<u8>,
     /// `unread` holds a whole packet that the protocol would not take yet.
     pub stalled: bool,
     /// It was not read because too much was to be written; it is when that is.
@@ -128,6 +129,27 @@ pub struct Io {
 }
 
 impl Io {
+    /// What was read and not yet taken by the protocol.
+    #[inline]
+    pub fn unread(&self) -> &[u8] {
+        &self.unread
+    }
+
+    /// Takes it, off the shard's total.
+    #[inline]
+    pub fn take_unread(&mut self, total: &Cell<usize>) -> Vec<u8> {
+        let bytes = std::mem::take(&mut self.unread);
+        total.set(total.get() - bytes.capacity());
+        bytes
+    }
+
+    /// Keeps it until more comes.
+    #[inline]
+    pub fn keep_unread(&mut self, bytes: Vec<u8>, total: &Cell<usize>) {
+        total.set(total.get() - self.unread.capacity() + bytes.capacity());
+        self.unread = bytes;
+    }
+
     /// Bytes to be written; what the transport has of its own counts as one.
     #[inline]
     pub fn pending(&self) -> usize {

@@ -100,11 +100,17 @@ impl Host<'_> {
         }
         let known = session.subscriptions.iter().position(|s| *s.filter == *filter);
         let is_new = known.is_none();
+        let full = match known {
+            Some(_) => None,
+            None if session.subscriptions.len() >= limits.max_subscriptions => Some(Denied::Subscriptions),
+            None => (!self.intake.shared.hold_subscription(filter)).then_some(Denied::SubscriptionSpace),
+        };
+        if let Some(denied) = full {
+            self.intake.refused(session, self.address, Action::Subscribe, filter, denied);
+            return denied.code();
+        }
         match known {
             Some(at) => session.subscriptions[at].options = options,
-            None if session.subscriptions.len() >= limits.max_subscriptions => {
-                return ReasonCode::QuotaExceeded;
-            }
             None => session.subscriptions.push(Subscription { filter: filter.into(), options }),
         }
         let counters = &self.intake.shared.shards[usize::from(self.intake.shard)].counters;
@@ -237,6 +243,7 @@ impl Effects for Host<'_> {
             };
             session.subscriptions.swap_remove(at);
             let id = session.id;
+            self.intake.shared.release_subscription(filter);
             self.intake.shared.subscriptions.unsubscribe(filter, id);
             if let Some(session) = self.session.and_then(|slot| self.sessions.get(slot)) {
                 self.intake.parted(session, filter);

@@ -9,6 +9,7 @@ use mohhos_mqtt::{DecodeError, ReasonCode};
 
 use super::connection::{MAX_OUTPUT, Stage};
 use super::plain::Plain;
+use super::read::SMALL;
 use super::read::{PACED_READ, Read};
 use super::{Shard, protocol_limits};
 use crate::sys::socket;
@@ -84,7 +85,7 @@ impl Shard {
     /// What the protocol did not take before, to put more behind it.
     fn lend_plain(&mut self, slot: u32) -> Vec<u8> {
         match self.connections.get_mut(slot as usize) {
-            Some(connection) if !connection.io.unread.is_empty() => std::mem::take(&mut connection.io.unread),
+            Some(connection) if !connection.io.unread().is_empty() => connection.io.take_unread(&self.unread),
             _ => std::mem::take(&mut self.plain),
         }
     }
@@ -99,11 +100,14 @@ impl Shard {
         match taken {
             Ok(()) if plain.len() > before => {
                 let taken = self.feed(slot, &plain);
+                if taken == 0 && plain.len() > SMALL {
+                    return self.keep_whole(slot, plain);
+                }
                 self.keep(slot, &plain, taken);
             }
             Ok(()) => {
                 if before > 0 {
-                    self.keep(slot, &plain, 0);
+                    self.keep_whole(slot, std::mem::take(&mut plain));
                 }
                 self.mark_dirty_if_pending(slot);
             }

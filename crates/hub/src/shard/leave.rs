@@ -126,7 +126,7 @@ impl Shard {
             tracer.keep_seen(connection.io.out.len());
             tracer.closed(&visit.reason, visit.reason_code);
         }
-        connection.io.unread = Vec::new();
+        connection.io.take_unread(&self.unread);
         connection.io.stalled = false;
         if let Stage::Open(session_slot) = stage {
             if let Some(session) = self.sessions.get(session_slot) {
@@ -197,7 +197,8 @@ impl Shard {
 
     /// Closes a socket and frees its slot.
     pub(super) fn drop_connection(&mut self, slot: u32) {
-        if let Some(connection) = self.connections.try_remove(slot as usize) {
+        if let Some(mut connection) = self.connections.try_remove(slot as usize) {
+            connection.io.take_unread(&self.unread);
             self.admission.release(connection.transport);
             self.intake.shared.connections.fetch_sub(1, Ordering::Relaxed);
             self.intake.counters().connections.set(self.connections.len() as u64);

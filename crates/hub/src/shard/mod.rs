@@ -30,6 +30,7 @@ mod round;
 mod timers;
 mod turns;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -55,7 +56,7 @@ use crate::config::Limits;
 use crate::publication::gateway_principal;
 use crate::session::store::Store;
 use crate::session::ways::Ways;
-use crate::session::{Session, SessionKey, Subscription};
+use crate::session::{Session, SessionKey, Subscription, cost};
 use crate::shared::Shared;
 use crate::sys::descriptors::own_table;
 use crate::sys::epoll::Poller;
@@ -151,6 +152,10 @@ pub struct Shard {
     rechecking: Option<usize>,
     /// What came through a transport, on its way into the protocol.
     plain: Vec<u8>,
+    /// Bytes that connections hold of packets that have not come to their end.
+    unread: Cell<usize>,
+    /// Connections that hold more of them than there is room for, with their generations.
+    swollen: Vec<(u32, u32)>,
     /// Connections with something to write.
     dirty: Vec<u32>,
     /// Sessions to which something can be sent.
@@ -249,6 +254,8 @@ impl Shard {
             admission,
             rechecking: None,
             plain: Vec::new(),
+            unread: Cell::new(0),
+            swollen: Vec::new(),
             dirty: Vec::new(),
             pumps: Vec::new(),
             after_commit: Vec::new(),
@@ -282,9 +289,12 @@ impl Shard {
             let slot = self.sessions.insert(session);
             let Some(session) = self.sessions.get(slot) else { continue };
             session.device = self.intake.shared.devices.get(&session.key.principal);
+            // What was kept before stays, also if the limits have become stricter.
+            session.keeper = self.intake.shared.keepers.keep(&session.key.principal, usize::MAX);
             let mut memberships = Vec::new();
             for Subscription { filter, options } in &session.subscriptions {
                 let subscriptions = &self.intake.shared.subscriptions;
+                self.intake.shared.subscription_bytes.fetch_add(cost(filter), Ordering::Relaxed);
                 if is_shared(filter) {
                     let device = session.device.as_ref();
                     let joined =

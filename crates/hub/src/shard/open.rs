@@ -13,6 +13,7 @@ use super::plain::Plain;
 use crate::auth::principals::PrincipalKind;
 use crate::event::Event;
 use crate::presence::Live;
+use crate::session::keepers::Keeper;
 use crate::session::record::Change;
 use crate::session::{Session, SessionKey};
 
@@ -27,7 +28,7 @@ impl Shard {
         let live =
             Live { connection: id, client: key.client.clone(), address, since_us: self.intake.wall_us };
         let first = self.intake.shared.presence.connect(&key.principal, live);
-        let Some(inflight) = self.lets_in(slot, id, arrival) else {
+        let Some((inflight, keeper)) = self.lets_in(slot, id, arrival) else {
             self.intake.shared.presence.withdraw(&key.principal, id);
             return;
         };
@@ -75,6 +76,7 @@ impl Shard {
         session.expiry_s = connection.protocol.expiry_s();
         if session.expiry_s > 0 {
             session.persistent = true;
+            session.keeper = keeper.or(session.keeper.take());
             let change = Change::Opened { expiry_s: session.expiry_s, clean: ended };
             self.intake.journal.change(&session.key, &change);
         } else if ended {
@@ -96,7 +98,7 @@ impl Shard {
         if let Some(cause) = retracted {
             return self.ended(slot, cause, None);
         }
-        connection.io.stalled = !connection.io.unread.is_empty();
+        connection.io.stalled = !connection.io.unread().is_empty();
         self.mark_ready(slot);
         self.mark_dirty(slot);
         self.set_timer(slot);
@@ -107,8 +109,14 @@ impl Shard {
     }
 
     /// Looks once more whether a client may connect, for its account may have changed on the way here: the limit of
-    /// its unacknowledged messages, if its roles set one; `None` if it was refused.
-    fn lets_in(&mut self, slot: u32, id: u64, arrival: &Arrival) -> Option<Option<u16>> {
+    /// its unacknowledged messages, if its roles set one, and its place among the sessions that the principal keeps, if
+    /// it asked for one; `None` if it was refused.
+    fn lets_in(
+        &mut self,
+        slot: u32,
+        id: u64,
+        arrival: &Arrival,
+    ) -> Option<(Option<u16>, Option<Arc<Keeper>>)> {
         let shared = self.intake.shared.clone();
         let name = &arrival.principal.name;
         let current = match arrival.principal.kind {
@@ -120,19 +128,38 @@ impl Shard {
             Some(current) => {
                 let limits = shared.policy.grant(&current).limits;
                 let others = || shared.presence.before(name, id);
-                if limits.connections.is_none_or(|most| others() < most as usize) {
-                    return Some(limits.inflight);
+                if limits.connections.is_some_and(|most| others() >= most as usize) {
+                    (
+                        ReasonCode::QuotaExceeded,
+                        "it has as many connections as its role permits; close one, or raise connections of the role",
+                    )
+                } else if let Some(keeper) = self.place(slot, arrival) {
+                    return Some((limits.inflight, keeper));
+                } else {
+                    (
+                        ReasonCode::QuotaExceeded,
+                        "it keeps as many sessions as limits.max_sessions permits; use client ids again, ask for a \
+                         shorter session expiry, or raise the limit",
+                    )
                 }
-                (
-                    ReasonCode::QuotaExceeded,
-                    "it has as many connections as its role permits; close one, or raise connections of the role",
-                )
             }
         };
         let address = self.connections.get(slot as usize)?.address;
         self.refuse_event(name, &arrival.client, address, code, why.into());
         self.refuse(slot, code, "");
         None
+    }
+
+    /// A place for the session, if it is to outlive its connection: its own, or a new one; `None` if there is none.
+    fn place(&mut self, slot: u32, arrival: &Arrival) -> Option<Option<Arc<Keeper>>> {
+        let limits = &self.intake.shared.config.limits;
+        let asked = self.connections.get(slot as usize)?.protocol.expiry_s();
+        if asked.min(limits.session_expiry_max_s) == 0 {
+            return Some(None);
+        }
+        let key = SessionKey { principal: arrival.principal.name.clone(), client: arrival.client.clone() };
+        let own = self.sessions.find(&key).and_then(|slot| self.sessions.get(slot)?.keeper.clone());
+        own.or_else(|| self.intake.shared.keepers.keep(&key.principal, limits.max_sessions)).map(Some)
     }
 
     /// The session for a connection: its slot, whether it was there before, and whether one that the log knows has
@@ -166,6 +193,7 @@ impl Shard {
         let Some(mut session) = self.sessions.remove(slot) else { return false };
         for subscription in &session.subscriptions {
             self.intake.shared.subscriptions.unsubscribe(&subscription.filter, session.id);
+            self.intake.shared.release_subscription(&subscription.filter);
         }
         let counters = self.intake.counters();
         counters.subscriptions.add((session.subscriptions.len() as u64).wrapping_neg());

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsRawFd;
 
-use mohhos_mqtt::Version;
+use mohhos_mqtt::{ReasonCode, Version};
 
 use super::Shard;
 use super::connection::{MAX_OUTPUT, Stage};
@@ -16,6 +16,9 @@ const MAX_NEWCOMERS: usize = 128;
 
 /// So much is read at once from a client that is held to a rate: what it sent too much waits in its socket, not here.
 pub(super) const PACED_READ: usize = 16 * 1024;
+
+/// The beginning of a packet that is smaller is copied when more comes, and never too much.
+pub(super) const SMALL: usize = 16 * 1024;
 
 /// What reading a socket came to.
 pub(super) enum Read {
@@ -101,7 +104,7 @@ impl Shard {
         }
         if io.stalled {
             io.stalled = false;
-            let unread = std::mem::take(&mut io.unread);
+            let unread = io.take_unread(&self.unread);
             let taken = self.feed(slot, &unread);
             self.keep(slot, &unread, taken);
             let stalled = self.connections.get(slot as usize).is_some_and(|c| c.io.stalled);
@@ -114,20 +117,22 @@ impl Shard {
             return self.receive_layered(slot);
         }
         // What was left over and what comes now have to be in one piece.
-        let unread = std::mem::take(&mut io.unread);
+        let unread = io.take_unread(&self.unread);
         let hangup = io.hangup;
-        let start = if unread.len() <= self.buffer.len() / 2 { unread.len() } else { 0 };
+        // A large one stays where it is, and what comes is put behind it: who sends it byte by byte must not have all of
+        // it copied each time.
+        let start = if unread.len() <= SMALL { unread.len() } else { 0 };
         let most = if io.paced { PACED_READ } else { self.buffer.len() };
         let room = most.min(self.buffer.len() - start);
         let count = match socket::receive(fd, &mut self.buffer[start..start + room]) {
             Ok(0) => return (Read::Lost, 0),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                io.unread = unread;
+                io.keep_unread(unread, &self.unread);
                 return (if hangup { Read::Lost } else { Read::Done }, 0);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                io.unread = unread;
+                io.keep_unread(unread, &self.unread);
                 return (Read::More, 0);
             }
             Err(_) => return (Read::Lost, 0),
@@ -146,8 +151,10 @@ impl Shard {
             let mut joined = unread;
             joined.extend_from_slice(&buffer[..count]);
             self.buffer = buffer;
-            let taken = self.feed(slot, &joined);
-            self.keep(slot, &joined, taken);
+            match self.feed(slot, &joined) {
+                0 => self.keep_whole(slot, joined),
+                taken => self.keep(slot, &joined, taken),
+            }
         }
         // A short read has emptied the socket, unless the end of the stream is still to be seen.
         let stalled = self.connections.get(slot as usize).is_some_and(|c| c.io.stalled);
@@ -202,18 +209,44 @@ impl Shard {
         if rest.is_empty() {
             return;
         }
-        let max = self.intake.shared.config.limits.max_packet_bytes;
+        self.keep_whole(slot, rest.to_vec());
+    }
+
+    /// Keeps bytes of which the protocol took none.
+    pub(super) fn keep_whole(&mut self, slot: u32, bytes: Vec<u8>) {
+        let limits = &self.intake.shared.config.limits;
+        let (max, most) = (limits.max_packet_bytes, limits.max_unfinished_bytes);
         let Some(connection) = self.connections.get_mut(slot as usize) else { return };
-        connection.io.unread = rest.to_vec();
+        connection.io.keep_unread(bytes, &self.unread);
+        let rest = connection.io.unread();
         // A whole packet is there: the protocol waits for something else than bytes.
-        connection.io.stalled = matches!(
+        let whole = matches!(
             mohhos_mqtt::packet::frame(rest, max),
             Ok(Some(frame)) if frame.total_len <= rest.len()
         );
+        if !whole && rest.len() > SMALL && self.unread.get() > most / self.intake.shared.shards.len() {
+            self.swollen.push((slot, connection.generation));
+        }
+        connection.io.stalled = whole;
         if connection.io.stalled && matches!(connection.stage, Stage::Open(_)) {
             let waits_for_commit = connection.protocol.awaits_commit() && !self.intake.is_full();
             if !waits_for_commit {
                 self.mark_ready(slot);
+            }
+        }
+    }
+
+    /// Ends the connections in whose packets no more of the memory may go that all share.
+    pub(super) fn end_swollen(&mut self) {
+        for (slot, generation) in std::mem::take(&mut self.swollen) {
+            let Some(connection) = self.connections.get(slot as usize) else { continue };
+            if connection.generation == generation && !connection.io.unread().is_empty() {
+                self.intake.counters().swollen.add(1);
+                self.kick(
+                    slot,
+                    ReasonCode::QuotaExceeded,
+                    "too much of unfinished packets waits here, try again",
+                );
             }
         }
     }

@@ -99,6 +99,7 @@ fn end_subscriptions(
         let scope = Scope::of(principal, &session.key.client);
         let Err(denied) = grant.subscribe(scope, pattern(&subscription.filter)).verdict else { return true };
         intake.shared.subscriptions.unsubscribe(&subscription.filter, session.id);
+        intake.shared.release_subscription(&subscription.filter);
         intake.counters().subscriptions.add(1u64.wrapping_neg());
         if session.persistent {
             intake.journal.change(&session.key, &Change::Unsubscribed { filter: &subscription.filter });

@@ -49,6 +49,7 @@ impl Shard {
             for listener in std::mem::take(&mut self.accepting) {
                 self.accept(listener);
             }
+            self.end_swollen();
             self.timers();
             self.admit();
             self.recheck_some();
@@ -222,6 +223,21 @@ impl Shard {
                 Timer::Admit => self.lease_due(),
                 Timer::Accept => self.accepting.extend(0..self.listeners.len()),
             }
+        }
+        if self.timers.is_crowded() {
+            let (connections, sessions) = (&self.connections, &mut self.sessions);
+            self.timers.sweep(|at_ms, timer| match *timer {
+                Timer::Connection { slot, generation } => connections
+                    .get(slot as usize)
+                    .is_some_and(|c| c.generation == generation && c.timer_ms == at_ms),
+                Timer::Resume { slot, generation } => connections
+                    .get(slot as usize)
+                    .is_some_and(|c| c.generation == generation && c.io.held_ms != 0),
+                Timer::Expiry { session, turn } | Timer::Will { session, turn } => {
+                    sessions.by_id(session).is_some_and(|session| session.turn == turn)
+                }
+                Timer::Report | Timer::Admit | Timer::Accept => true,
+            });
         }
     }
 

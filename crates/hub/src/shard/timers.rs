@@ -48,12 +48,29 @@ pub enum Timer {
 #[derive(Debug, Default)]
 pub struct Timers {
     heap: BinaryHeap<Reverse<(u64, Timer)>>,
+    /// How many were left when the stale ones were last looked for.
+    left: usize,
 }
 
+/// So many stale ones there may be in any case.
+const STALE: usize = 4096;
+
 impl Timers {
-    /// Adds one. There is no removal: who set it recognises a stale one.
+    /// Adds one. There is no removal: who set it recognises a stale one, and from time to time they are swept.
     pub fn set(&mut self, at_ms: u64, timer: Timer) {
         self.heap.push(Reverse((at_ms, timer)));
+    }
+
+    /// May more than half of them be stale?
+    pub fn is_crowded(&self) -> bool {
+        self.heap.len() > 2 * self.left + STALE
+    }
+
+    /// Forgets those that are stale: clients that come and go would fill memory until their times have come.
+    pub fn sweep(&mut self, mut is_live: impl FnMut(u64, &Timer) -> bool) {
+        self.heap.retain(|Reverse((at, timer))| is_live(*at, timer));
+        self.heap.shrink_to(2 * self.heap.len() + STALE);
+        self.left = self.heap.len();
     }
 
     /// The next one that is due, with its time.
@@ -85,5 +102,18 @@ mod tests {
         assert_eq!(timers.due(30), Some((10, Timer::Report)));
         assert_eq!(timers.due(30), Some((20, Timer::Accept)));
         assert_eq!(timers.due(30), None);
+    }
+
+    #[test]
+    fn stale_timers_are_swept_before_there_are_many() {
+        let mut timers = Timers::default();
+        for at in 0..100_000 {
+            timers.set(at, Timer::Report);
+            if timers.is_crowded() {
+                timers.sweep(|due, _| due == 7);
+            }
+            assert!(timers.heap.len() <= STALE + 3);
+        }
+        assert_eq!(timers.due(100), Some((7, Timer::Report)));
     }
 }

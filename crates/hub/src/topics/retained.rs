@@ -12,6 +12,8 @@ use super::message::Message;
 /// Topics that were cleared last are remembered, for a message that was logged before may come later, from another shard.
 /// Shards are apart by a round or two, each of at most 4,096 messages.
 const CLEARED: usize = 32_768;
+/// So many times of expiry of replaced messages are kept before they are looked for.
+const STALE: usize = 1024;
 
 /// All retained messages. The lock is held for the change or the look-up alone.
 #[derive(Debug)]
@@ -29,7 +31,8 @@ struct Inner {
     /// Where the log cleared a topic; the oldest are forgotten.
     cleared: FxHashMap<Arc<str>, u64>,
     cleared_order: VecDeque<(Arc<str>, u64)>,
-    /// When messages expire, on the monotonic clock, and their topics.
+    /// When messages expire, on the monotonic clock, and their topics; those of messages that were replaced stay until
+    /// there are too many.
     expiries: BinaryHeap<Reverse<(u64, Box<str>)>>,
 }
 
@@ -50,7 +53,8 @@ impl Retained {
     }
 
     /// Keeps a message, or clears its topic if it has no payload (3.3.1.3). One that was logged before the one that
-    /// is there is ignored: shards reach this point in any order, the log has one.
+    /// is there is ignored: shards reach this point in any order, the log has one. Where there is no room for a message,
+    /// the one that it should have replaced goes as well: what is out of date is worse than nothing.
     pub fn put(&self, message: Arc<Message>) -> Result<(), Full> {
         let mut inner = self.inner.write();
         let inner = &mut *inner;
@@ -65,24 +69,30 @@ impl Retained {
         if message.offset != 0 && inner.cleared.get(message.topic()).is_some_and(|&at| message.offset < at) {
             return Ok(());
         }
-        let mut node = &mut inner.root;
-        let fits = inner.count < self.max_count && inner.bytes + message.size() <= self.max_bytes;
-        if !fits && !node.holds(message.topic()) {
+        let before = inner.root.find(message.topic());
+        if before.is_some_and(|before| message.offset != 0 && message.offset < before.offset) {
+            return Ok(());
+        }
+        let (count, bytes) = before.map_or((0, 0), |before| (1, before.size()));
+        if inner.count - count >= self.max_count || inner.bytes - bytes + message.size() > self.max_bytes {
+            inner.remove(message.topic(), |_| true);
             return Err(Full);
         }
+        inner.count += 1 - count;
+        inner.bytes = inner.bytes - bytes + message.size();
+        let mut node = &mut inner.root;
         for level in message.topic().split('/') {
             node = node.children.entry(level.into()).or_default();
         }
-        match &node.message {
-            Some(before) if message.offset != 0 && message.offset < before.offset => return Ok(()),
-            Some(before) => inner.bytes -= before.size(),
-            None => inner.count += 1,
-        }
-        inner.bytes += message.size();
-        if message.expires_us != u64::MAX {
-            inner.expiries.push(Reverse((message.expires_us, message.topic().into())));
-        }
+        let expires_us = message.expires_us;
+        let topic: Box<str> = if expires_us == u64::MAX { Box::default() } else { message.topic().into() };
         node.message = Some(message);
+        if expires_us != u64::MAX {
+            inner.expiries.push(Reverse((expires_us, topic)));
+            if inner.expiries.len() > 2 * inner.count + STALE {
+                inner.forget_stale();
+            }
+        }
         Ok(())
     }
 
@@ -131,6 +141,13 @@ impl Inner {
         }
     }
 
+    /// Forgets when messages would have expired that have been replaced or cleared.
+    fn forget_stale(&mut self) {
+        let root = &self.root;
+        self.expiries
+            .retain(|Reverse((at, topic))| root.find(topic).is_some_and(|message| message.expires_us == *at));
+    }
+
     fn note_cleared(&mut self, topic: &str, offset: u64) {
         let topic: Arc<str> = topic.into();
         let latest = self.cleared.entry(topic.clone()).or_insert(offset);
@@ -146,15 +163,12 @@ impl Inner {
 }
 
 impl Node {
-    fn holds(&self, topic: &str) -> bool {
+    fn find(&self, topic: &str) -> Option<&Message> {
         let mut node = self;
         for level in topic.split('/') {
-            match node.children.get(level) {
-                Some(child) => node = child,
-                None => return false,
-            }
+            node = node.children.get(level)?;
         }
-        node.message.is_some()
+        node.message.as_deref()
     }
 
     fn clear(&mut self, topic: &str, is_it: &impl Fn(&Message) -> bool) -> Option<Arc<Message>> {
@@ -241,6 +255,30 @@ mod tests {
         assert_eq!(retained.size(), (1, 3));
         retained.put(message("a", b"", 4)).unwrap();
         retained.put(message("b", b"1", 5)).unwrap();
+    }
+
+    #[test]
+    fn a_message_that_grows_beyond_what_there_is_room_for_takes_the_one_before_with_it() {
+        let retained = Retained::new(10, 100);
+        retained.put(message("a", b"small", 1)).unwrap();
+        assert_eq!(retained.put(message("a", &[0; 200], 2)), Err(Full));
+        assert_eq!((retained.size(), retained.matching("a", 0).len()), ((0, 0), 0));
+        retained.put(message("a", &[0; 90], 3)).unwrap();
+        retained.put(message("a", &[0; 95], 4)).unwrap();
+        assert_eq!(retained.size(), (1, 96));
+    }
+
+    #[test]
+    fn replacing_a_message_that_expires_does_not_grow_memory() {
+        let retained = Retained::new(10, 1000);
+        for n in 1..=10 * STALE as u64 {
+            let mut expiring = Message::new("a", &[], b"x", SessionId::GATEWAY, "p".into());
+            (expiring.offset, expiring.expires_us) = (n, 1_000_000 + n);
+            retained.put(Arc::new(expiring)).unwrap();
+        }
+        assert!(retained.inner.read().expiries.len() <= STALE + 2);
+        retained.expire(1_000_000 + 10 * STALE as u64);
+        assert_eq!(retained.size(), (0, 0));
     }
 
     #[test]
