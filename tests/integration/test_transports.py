@@ -6,64 +6,21 @@ import ssl
 import struct
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.support.gateway import RunningGateway, eventually, running
+from tests.support.gateway import RunningGateway, eventually
 from tests.support.mqtt import client as connected
 from tests.support.mqtt import needs
-from tests.support.pki import Pki
-
-LISTENERS = """
-[[mqtt.listeners]]
-name = "tls"
-bind = "127.0.0.1:0"
-transport = "tls"
-tls_certificate = "{directory}/server.pem"
-tls_key = "{directory}/server.key"
-client_certificates = "optional"
-client_ca = "{directory}/ca.pem"
-client_revocations = "{directory}/crl.pem"
-
-[[mqtt.listeners]]
-name = "ws"
-bind = "127.0.0.1:0"
-transport = "ws"
-
-[[mqtt.listeners]]
-name = "wss"
-bind = "127.0.0.1:0"
-transport = "wss"
-tls_certificate = "{directory}/server.pem"
-tls_key = "{directory}/server.key"
-
-[[mqtt.listeners]]
-name = "balanced"
-bind = "127.0.0.1:0"
-proxy_protocol = true
-"""
+from tests.support.transports import gateway_of_all_transports, port, trusting
 
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
-    directory: Path = tmp_path_factory.mktemp("transports")
-    pki = Pki(directory / "pki")
-    with running(directory, LISTENERS.format(directory=pki.directory)) as gateway:
-        secrets = {name: gateway.add_device(name) for name in ("pump-1", "pump-2", "pump-3")}
-        yield SimpleNamespace(gateway=gateway, pki=pki, secrets=secrets)
-
-
-def port(rig: SimpleNamespace, listener: str) -> int:
-    return int(rig.gateway.endpoints["mqtt"][listener])
-
-
-def trusting(pki: Pki, identity: str = "") -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=pki["ca.pem"])
-    if identity:
-        context.load_cert_chain(pki[f"{identity}.pem"], pki[f"{identity}.key"])
-    return context
+    names = ("pump-1", "pump-2", "pump-3")
+    with gateway_of_all_transports(tmp_path_factory.mktemp("transports"), *names) as started:
+        yield started
 
 
 def connection(gateway: RunningGateway, device: str) -> dict[str, Any]:

@@ -45,9 +45,12 @@ class Client:
         self.session_present = False
         connect: Mapping[str, Any] = options.pop("connect", {})
         tls: ssl.SSLContext | None = options.pop("tls", None)
+        will: str = options.pop("will", "")
         self.paho = paho.Client(CallbackAPIVersion.VERSION2, protocol=protocol, **options)
         if user:
             self.paho.username_pw_set(user, password)
+        if will:
+            self.paho.will_set(will, b"gone", 1)
         if tls is not None:
             self.paho.tls_set_context(tls)
         self.paho.on_connect = self._on_connect
