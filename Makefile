@@ -24,9 +24,12 @@ setup: .make/native
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.make/dev: .make/native requirements/dev.txt scripts/apt-install
+.make/dev: .make/native requirements/dev.txt scripts/apt-install scripts/client-libraries scripts/mosquitto-suite \
+		$(wildcard tests/integration/clients/*/*)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	scripts/apt-install mosquitto mosquitto-clients chromium
+	scripts/client-libraries
+	scripts/mosquitto-suite
 	@touch $@
 
 setup-dev: .make/dev
