@@ -13,7 +13,7 @@ import aiomqtt
 
 from mohhos.sim.behaviour import Behaviour
 
-__all__ = ["Broker", "Progress", "run_device"]
+__all__ = ["Broker", "Progress", "end_if_cancelled", "run_device"]
 
 KEEP_ALIVE_S: Final = 60
 RETRY_S: Final = (0.5, 20.0)
@@ -66,6 +66,7 @@ async def run_device(
                 retry_s = RETRY_S[0]
                 try:
                     await client.subscribe(f"devices/{behaviour.device}/commands/+", qos=1)
+                    end_if_cancelled()
                     async with asyncio.TaskGroup() as group:
                         group.create_task(_answer(client, behaviour, progress))
                         group.create_task(_publish(client, behaviour, period_s, phase, progress, now_s))
@@ -74,8 +75,20 @@ async def run_device(
         except* aiomqtt.MqttError as failures:
             progress.failures += 1
             progress.last_failure = str(failures.exceptions[0])
+        end_if_cancelled()
         await asyncio.sleep(retry_s * random.uniform(0.5, 1.5))
         retry_s = min(RETRY_S[1], retry_s * 2)
+
+
+def end_if_cancelled() -> None:
+    """Raises the cancellation of this task again, if what it waited for has swallowed it.
+
+    `asyncio.wait_for` of Python 3.11, in which aiomqtt waits for acknowledgements, returns a result that comes in the
+    same turn as the cancellation (cpython issue 86296). A loop around it would then never end.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _publish(
@@ -96,6 +109,7 @@ async def _publish(
             continue
         await client.publish(topic, json.dumps({"ts": round(at * 1000), **readings}), qos=1)
         progress.sent += 1
+        end_if_cancelled()
 
 
 async def _answer(client: aiomqtt.Client, behaviour: Behaviour, progress: Progress) -> None:
@@ -103,6 +117,7 @@ async def _answer(client: aiomqtt.Client, behaviour: Behaviour, progress: Progre
         result = _carry_out(behaviour, message.payload)
         await client.publish(f"{message.topic}/result", json.dumps(result), qos=1)
         progress.commands += 1
+        end_if_cancelled()
 
 
 def _carry_out(behaviour: Behaviour, payload: Any) -> dict[str, Any]:
