@@ -3,7 +3,7 @@
 The scripts start a Mosquitto with a configuration of their own and compare the bytes that come back. Here no broker is
 started, and packets of MQTT 5 are compared by what they say (mqtt_packets.py). Where a script ends its broker, the
 sessions and retained messages that it left are removed, so that its next part, and the next script, begin with none.
-Where it starts a broker again on the same database, the parent, at the socket MOHHOS_SUITE_CONTROL, kills the gateway
+Where it starts a broker again on the same database, the parent, at the socket MOHHOS_SUITE_CONTROL, stops the gateway
 and starts it again.
 """
 
@@ -101,8 +101,8 @@ class Suite:
 
     def ended(self) -> None:
         """A script has ended its broker."""
-        self.versions.clear()
         if not self.restarts:
+            self.versions.clear()
             return self.clean()
         with socket.socket(fileno=os.dup(int(os.environ["MOHHOS_SUITE_CONTROL"]))) as control:
             control.sendall(b"r")

@@ -112,7 +112,7 @@ FOUND = sorted(path.stem for path in SCRIPTS.glob("[0-9]*.py"))
 RUN = [script for script in FOUND if left_out(script) is None]
 
 
-class Tested:
+class Target:
     """One gateway that scripts are pointed at, one after the other."""
 
     def __init__(self, directory: Path) -> None:
@@ -148,7 +148,8 @@ class Tested:
             ours.settimeout(WITHIN_S)
             try:
                 while ours.recv(1):
-                    self.gateway.kill()
+                    # Not killed: a script counts on what it acknowledged a moment before.
+                    self.gateway.stop()
                     self.gateway.start()
                     ours.sendall(b"r")
             except TimeoutError:
@@ -164,19 +165,19 @@ def outcomes(
     """What comes of each script that was asked for. They wait most of the time, so several run at once."""
     calls = [getattr(item, "callspec", None) for item in request.session.items]
     asked = sorted({call.params["script"] for call in calls if call is not None and "script" in call.params})
-    free: SimpleQueue[Tested] = SimpleQueue()
+    free: SimpleQueue[Target] = SimpleQueue()
     with ExitStack() as stack, ThreadPoolExecutor(GATEWAYS) as pool:
         for n in range(min(GATEWAYS, len(asked))):
-            tested = Tested(tmp_path_factory.mktemp("suite") / str(n))
-            stack.callback(tested.gateway.kill)
-            free.put(tested)
+            target = Target(tmp_path_factory.mktemp("suite") / str(n))
+            stack.callback(target.gateway.kill)
+            free.put(target)
 
         def run(script: str) -> tuple[int, str]:
-            tested = free.get()
+            target = free.get()
             try:
-                return tested.run(script)
+                return target.run(script)
             finally:
-                free.put(tested)
+                free.put(target)
 
         yield {script: pool.submit(run, script) for script in asked}
         pool.shutdown(cancel_futures=True)
@@ -202,9 +203,9 @@ def test_a_script_of_mosquitto_finds_nothing(outcomes: dict[str, Future[tuple[in
 def test_anonymous_clients_have_all_topics_but_the_one_that_is_denied(
     native: ModuleType, tmp_path: Path, version: int
 ) -> None:
-    tested = Tested(tmp_path / "gateway")
+    target = Target(tmp_path / "gateway")
     try:
-        with wire(tested.port, version) as hears, wire(tested.port, version) as speaks:
+        with wire(target.port, version) as hears, wire(target.port, version) as speaks:
             assert hears.connect(None, None, "hears") == speaks.connect(None, None, "speaks") == 0
             assert granted(hears, DENIED) == (0x87 if version == 5 else 0x80)
             assert granted(hears, "#") == granted(hears, "+/+") == 0
@@ -212,7 +213,7 @@ def test_anonymous_clients_have_all_topics_but_the_one_that_is_denied(
                 speaks.send(packet(0x30, text(topic) + (b"\0" if version == 5 else b"") + topic.encode()))
             assert hears.message() == ("other", b"other")
     finally:
-        tested.gateway.kill()
+        target.gateway.kill()
 
 
 def granted(client: Wire, topic: str) -> int:
