@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from mohhos import config_listener
+from mohhos import config_listener, config_log
 from mohhos.config_keys import Key, key, read_section
 from mohhos.config_listener import Listener
+from mohhos.config_log import LogClass
 from mohhos.errors import MohhosError
 
 __all__ = ["Config", "Listener", "changes", "load", "native_json", "parse"]
 
 DATA_DIR_VARIABLE: Final = "MOHHOS_DATA_DIR"
-MAX_LOG_CLASSES: Final = 15
 
 
 @dataclass(frozen=True)
@@ -152,42 +152,6 @@ class LimitsSection:
         False,
         "An MQTT 3.1.1 client cannot be told that its message of QoS 1 or 2 is refused: end its connection (true), or "
         "acknowledge the message and drop it (false).",
-    )
-
-
-@dataclass(frozen=True)
-class LogClass:
-    """Topics with a retention and a sync interval of their own; a topic is of the first class that has a filter for it.
-
-    A message is acknowledged after its sync in every class: a longer interval spares flash memory, and costs the
-    sender as much waiting. docs/log.md says more.
-    """
-
-    name: str = key("telemetry", "The class's name.", pattern=r"[\w.-]{1,64}")
-    topics: tuple[str, ...] = key(("devices/+/telemetry/#",), "Topic filters, with `+` and `#` as in MQTT.")
-    retain_size: int = key(
-        "4 GiB",
-        "The oldest messages of the class go when there are more bytes of them.",
-        kind="size",
-        low="1 MiB",
-        high="1024 TiB",
-        native="retain_bytes",
-    )
-    retain_age: int = key(
-        "7 d",
-        "Messages of the class go when they are older.",
-        kind="duration",
-        low="1 min",
-        high="3650 d",
-        native="retain_age_s",
-    )
-    sync_interval: int = key(
-        "0 us",
-        "Messages of the class may wait this long for their sync, unless others are synced anyway.",
-        kind="duration",
-        low="0 us",
-        high="1 h",
-        native="sync_interval_us",
     )
 
 
@@ -395,7 +359,7 @@ def parse(text: str, name: str = "mohhos.toml") -> Config:
         ) from error
     config = read_section(Config, tree, "")
     config_listener.check(config.mqtt.listeners)
-    _check_log_classes(config.log.classes)
+    config_log.check(config.log.classes)
     return config
 
 
@@ -408,45 +372,6 @@ def _resolved(config: Config, base: Path, environment: Mapping[str, str]) -> Con
         gateway=dataclasses.replace(config.gateway, data_dir=str(data_dir)),
         mqtt=dataclasses.replace(config.mqtt, listeners=listeners),
     )
-
-
-def _check_log_classes(classes: tuple[LogClass, ...]) -> None:
-    if len(classes) > MAX_LOG_CLASSES:
-        raise MohhosError(
-            "config-out-of-range",
-            f"log.classes has {len(classes)} entries",
-            f"there can be {MAX_LOG_CLASSES}",
-            "Give classes that are kept equally long to one entry: topics is a list",
-            path="log.classes",
-        )
-    names = [each.name for each in classes]
-    for index, each in enumerate(classes):
-        path = f"log.classes[{index}]"
-        if names.index(each.name) != index:
-            raise MohhosError(
-                "config-out-of-range",
-                f'{path}.name is "{each.name}"',
-                "another class has that name",
-                "Give every class a name of its own",
-                path=f"{path}.name",
-            )
-        wrong = [topic for topic in each.topics if not _is_filter(topic)]
-        if wrong or not each.topics:
-            raise MohhosError(
-                "config-out-of-range",
-                f'{path}.topics has "{wrong[0]}"' if wrong else f"{path}.topics is empty",
-                "`+` stands for one whole level, `#` for all that follow"
-                if wrong
-                else "no message would be of the class",
-                'Write topic filters, such as topics = ["devices/+/telemetry/#"]',
-                path=f"{path}.topics",
-            )
-
-
-def _is_filter(topic: str) -> bool:
-    *before, last = topic.split("/")
-    levels = [*before, "" if last == "#" else last]
-    return topic not in ("", "\0") and all(level == "+" or not set(level) & set("+#\0") for level in levels)
 
 
 def changes(old: Config, new: Config) -> tuple[list[str], list[str]]:

@@ -18,7 +18,7 @@ ROWS: list[set[str]] = [
     {"hub"},
     {"config_reference", "doctor"},
     {"config"},
-    {"config_listener"},
+    {"config_listener", "config_log"},
     {"config_keys"},
     {"model", "units", "clock", "errors"},
 ]
