@@ -5,6 +5,7 @@ mod events;
 mod gateway;
 mod hashing;
 mod json;
+mod memory;
 mod observed;
 mod policy;
 mod principal;
@@ -19,6 +20,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The module `mohhos._native`.
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    memory::keep_for_reuse();
     let build_time_us: i64 = env!("MOHHOS_BUILD_TIME_US").parse().unwrap_or(0);
     module.add("BUILD_TIME_US", build_time_us)?;
     module.add("VERSION", env!("CARGO_PKG_VERSION"))?;

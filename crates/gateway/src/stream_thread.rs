@@ -27,6 +27,11 @@ const HUB_FULL: Duration = Duration::from_micros(500);
 const NAP: Duration = Duration::from_micros(200);
 /// As many rows in a turn are no few.
 const NAP_ROWS: usize = 4096;
+/// At `FAST` rows per millisecond and more, a wake-up for each round of each shard is a third of the thread's work.
+const LONG_NAP: Duration = Duration::from_millis(1);
+const FAST: u128 = 100;
+/// Over this time rows are counted.
+const PACE_OVER: Duration = Duration::from_millis(10);
 
 type Work = Box<dyn FnOnce(&mut Engine, &mut dyn Outputs) + Send>;
 
@@ -95,6 +100,29 @@ struct Source {
     mark: Option<Mark>,
 }
 
+/// How quickly rows come.
+struct Pace {
+    since: Instant,
+    rows: u128,
+    fast: bool,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { since: Instant::now(), rows: 0, fast: false }
+    }
+
+    /// How long to let more rows gather after a turn with so many.
+    fn nap(&mut self, rows: usize) -> Duration {
+        self.rows += rows as u128;
+        let over = self.since.elapsed();
+        if over >= PACE_OVER {
+            *self = Self { since: Instant::now(), rows: 0, fast: self.rows >= FAST * over.as_millis() };
+        }
+        if self.fast { LONG_NAP } else { NAP }
+    }
+}
+
 /// What the thread works with.
 pub struct StreamThread {
     /// The rules, with the state that a replay gave them.
@@ -143,6 +171,7 @@ impl StreamThread {
             receivers.into_iter().map(|receiver| Source { receiver, taken: 0, mark: None }).collect();
         let mut saved = Instant::now();
         let mut waiting = Vec::new();
+        let mut pace = Pace::new();
         loop {
             let mut busy = false;
             while let Ok(request) = self.requests.try_recv() {
@@ -158,6 +187,7 @@ impl StreamThread {
                 busy |= batches > 0;
                 rows += taken;
             }
+            let nap = pace.nap(rows);
             self.tell_caught(&mut waiting);
             let timer = self.time_left();
             if timer.is_zero() {
@@ -174,7 +204,7 @@ impl StreamThread {
                 let idle = if waiting.is_empty() { IDLE } else { Duration::from_millis(1) };
                 self.signal.wait(timer.clamp(Duration::from_millis(1), idle));
             } else if rows < NAP_ROWS {
-                std::thread::sleep(NAP);
+                std::thread::sleep(nap);
             }
         }
         let last = (!self.results.lost()).then(|| self.state());
