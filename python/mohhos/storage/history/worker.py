@@ -29,8 +29,12 @@ MAX_REPLY: Final = 128 << 20
 NICENESS: Final = 14
 """The gateway's own threads go first."""
 
-OVERHEAD: Final = 256 << 20
-"""What the process may take beyond DuckDB's own bound: the program itself, and values on their way to the gateway."""
+OVERHEAD: Final = 512 << 20
+"""What the process may map beyond DuckDB's own bound: the program, values on their way to the gateway, and what an
+allocator keeps of memory that was given back (a third of what it maps, after queries that spill)."""
+
+OUT_OF_MEMORY: Final = 3
+"""The exit code where the system gives no more memory."""
 
 
 class RefusedError(Exception):
@@ -116,6 +120,11 @@ def serve(output: BinaryIO, connection: duckdb.DuckDBPyConnection, message: fram
             connection.execute(telemetry_view(message["files"]))
             sql = checked(connection, sql)
         answer(output, connection, sql, message["limit"])
+    except duckdb.OutOfMemoryException as error:
+        if "bad allocation" in str(error):
+            # Not DuckDB's bound, which a query meets again: memory is in pieces. A new process has it whole.
+            os._exit(OUT_OF_MEMORY)
+        framing.write(output, {"error": str(error)})
     except (duckdb.Error, RefusedError, OverflowError) as error:
         framing.write(output, {"error": str(error)})
     except MemoryError:
