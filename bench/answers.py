@@ -82,7 +82,7 @@ def _deliver(server: Server, reader: tuple[str, str | None], seconds: float, wor
         credentials=server.credentials,
         connections=CONNECTIONS,
         rate=DELIVERY_RATE,
-        filter="devices/#",
+        filter="devices/+/telemetry/#",
         user=reader[0],
         password=reader[1],
         seconds=seconds,

@@ -14,7 +14,8 @@ __all__ = ["BUSY_RATE", "RATE", "Latency", "measure_latency"]
 CONNECTIONS: Final = 1_000
 RATE: Final = 10_000
 BUSY_RATE: Final = 100_000
-REACT: Final = 10
+COMMANDS: Final = 1_000
+"""Commands a second, whatever the rate."""
 FILL_S: Final = 10.0
 
 
@@ -44,5 +45,5 @@ def measure_latency(seconds: float, work: Path, rate: int = RATE, *, busy: bool 
         filled = run_load(log, "send", topics=10, per_segment=10, seconds=min(FILL_S, seconds), **given)
         server.rest()
         with at_work(server, busy=busy) as operator:
-            report = run_load(log, "latency", rate=rate, react=REACT, seconds=seconds, **given)
+            report = run_load(log, "latency", rate=rate, react=rate // COMMANDS, seconds=seconds, **given)
         return Latency(report, operator, 2 * int(filled["sent"]))

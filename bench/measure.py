@@ -82,8 +82,9 @@ def measure(server: Server, case: Case, seconds: float, work: Path) -> tuple[Mea
                 threads=THREADS,
                 seconds=seconds,
                 counts=counts,
-                # A broker that is slower has minutes of messages before it, which nobody waits for.
-                drain="true" if receiver is None else "false",
+                # A broker that is slower has minutes of messages before it, which nobody waits for. The gateway's are
+                # all counted.
+                drain="true" if receiver is None or isinstance(server, Gateway) else "false",
                 **options,
             )
         )
