@@ -45,5 +45,6 @@ def measure_latency(seconds: float, work: Path, rate: int = RATE, *, busy: bool 
         filled = run_load(log, "send", topics=10, per_segment=10, seconds=min(FILL_S, seconds), **given)
         server.rest()
         with at_work(server, busy=busy) as operator:
-            report = run_load(log, "latency", rate=rate, react=rate // COMMANDS, seconds=seconds, **given)
+            given |= {"rate": rate, "react": rate // COMMANDS, "threads": 2 if busy else 1}
+            report = run_load(log, "latency", seconds=seconds, **given)
         return Latency(report, operator, 2 * int(filled["sent"]))

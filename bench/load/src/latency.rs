@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::net::SocketAddrV4;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -24,46 +25,139 @@ struct Connection {
     rest: Vec<u8>,
 }
 
+#[derive(Clone, Copy)]
+struct Load {
+    to: SocketAddrV4,
+    rate: f64,
+    seconds: f64,
+    react: u64,
+    qos: u8,
+}
+
+/// A client that takes every message.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    filter: &'a str,
+    user: &'a str,
+    password: &'a str,
+}
+
+#[derive(Default)]
+struct Total {
+    sent: u64,
+    hot: u64,
+    latencies: Vec<u32>,
+}
+
 /// See the head of `main.rs`. `--react N`: every Nth message is hot (temperature 90.00), which the rule answers; which
-/// devices are hot moves on with every round.
+/// devices are hot moves on with every round. `--threads N` share connections and rate: one that sends 100,000 messages/s
+/// is busy most of the time, and late for long after every delay.
 pub fn run(args: &Args) -> Outcome {
-    let to: SocketAddrV4 = args.need("to")?;
     let count: usize = args.get("connections", 1000)?;
-    let rate: f64 = args.get("rate", 10_000.0)?;
-    let seconds: f64 = args.get("seconds", 60.0)?;
-    let filter = args.text("filter");
-    let react: u64 = if filter.is_some() { 1 } else { args.get("react", 10)? };
-    let qos: u8 = args.get("qos", 0)?;
-    let mut poll = Poll::new()?;
-    let mut connections = Vec::with_capacity(count);
-    for (i, (user, password)) in credentials(args, count)?.iter().enumerate() {
-        let fd = open(to, i, user, password)?;
-        if filter.is_none() {
+    let threads: usize = args.get("threads", 1)?;
+    let reader = args.text("filter").map(|filter| Reader {
+        filter,
+        user: args.text("user").unwrap_or("receiver"),
+        password: args.text("password").unwrap_or(""),
+    });
+    if threads == 0 || !count.is_multiple_of(threads) || (reader.is_some() && threads > 1) {
+        return Err("--threads is a divisor of --connections, and 1 with --filter".into());
+    }
+    let load = Load {
+        to: args.need("to")?,
+        rate: args.get("rate", 10_000.0)? / threads as f64,
+        seconds: args.get("seconds", 60.0)?,
+        react: if reader.is_some() { 1 } else { args.get("react", 10)? },
+        qos: args.get("qos", 0)?,
+    };
+    let users = credentials(args, count)?;
+    let all_open = Barrier::new(threads);
+    let share = count / threads;
+    let mut total = std::thread::scope(|scope| {
+        let handles: Vec<_> = users
+            .chunks(share)
+            .enumerate()
+            .map(|(i, users)| {
+                let all_open = &all_open;
+                scope.spawn(move || {
+                    let opened = open_all(load, i * share, users, reader).map_err(|e| e.to_string());
+                    all_open.wait();
+                    let (poll, connections) = opened?;
+                    drive(load, poll, connections, users.len()).map_err(|e| e.to_string())
+                })
+            })
+            .collect();
+        let mut total = Total::default();
+        for handle in handles {
+            let part = handle.join().map_err(|_| "a generator thread panicked")??;
+            total.sent += part.sent;
+            total.hot += part.hot;
+            total.latencies.extend(part.latencies);
+        }
+        Ok::<_, Box<dyn Error>>(total)
+    })?;
+    total.latencies.sort_unstable();
+    let latencies = &total.latencies;
+    let quantile =
+        |q: f64| latencies.get((latencies.len() as f64 * q) as usize).map(|us| f64::from(*us) / 1000.0);
+    Ok(json!({
+        "sent": total.sent,
+        "reactions_expected": total.hot,
+        "reactions": latencies.len(),
+        "p50_ms": quantile(0.5),
+        "p90_ms": quantile(0.9),
+        "p99_ms": quantile(0.99),
+        "p999_ms": quantile(0.999),
+        "max_ms": latencies.last().map(|us| f64::from(*us) / 1000.0),
+        "cpu_s": poll::cpu_seconds(),
+    }))
+}
+
+fn open_all(
+    load: Load,
+    first: usize,
+    users: &[(String, String)],
+    reader: Option<Reader<'_>>,
+) -> Result<(Poll, Vec<Connection>), Box<dyn Error>> {
+    let poll = Poll::new()?;
+    let mut connections = Vec::with_capacity(users.len());
+    for (i, (user, password)) in users.iter().enumerate() {
+        let fd = open(load.to, first + i, user, password)?;
+        if reader.is_none() {
             subscribe(fd.as_raw_fd(), &format!("devices/{user}/commands/+"), 0)?;
         }
         poll.add(fd.as_raw_fd(), i as u64, READ | EDGE)?;
-        let packet = publish_packet(&format!("devices/{user}/telemetry/bench"), PAYLOAD, qos);
+        let packet = publish_packet(&format!("devices/{user}/telemetry/bench"), PAYLOAD, load.qos);
         connections.push(Connection { fd, packet, rest: Vec::new() });
     }
-    if let Some(filter) = filter {
-        let (user, password) = (args.text("user").unwrap_or("receiver"), args.text("password").unwrap_or(""));
-        let fd = open_as(to, count, "load-subscriber", user, password)?;
-        subscribe(fd.as_raw_fd(), filter, 0)?;
-        poll.add(fd.as_raw_fd(), count as u64, READ | EDGE)?;
+    if let Some(reader) = reader {
+        let fd = open_as(load.to, users.len(), "load-subscriber", reader.user, reader.password)?;
+        subscribe(fd.as_raw_fd(), reader.filter, 0)?;
+        poll.add(fd.as_raw_fd(), users.len() as u64, READ | EDGE)?;
         connections.push(Connection { fd, packet: Vec::new(), rest: Vec::new() });
     }
-    // Devices have processors of their own: what this one thread waits for one is no delay of the server.
+    Ok((poll, connections))
+}
+
+/// Sends on the first `senders` of the connections, and receives on all.
+fn drive(
+    load: Load,
+    mut poll: Poll,
+    mut connections: Vec<Connection>,
+    senders: usize,
+) -> Result<Total, Box<dyn Error>> {
+    // Devices have processors of their own: what a thread waits for one is no delay of the server.
     mohhos_log::prefer_latency();
-    let (mut sent, mut hot) = (0u64, 0u64);
-    let mut latencies: Vec<u32> = Vec::new();
+    let Load { rate, seconds, react, .. } = load;
+    let Total { mut sent, mut hot, mut latencies } = Total::default();
     let mut buffer = vec![0u8; 64 * 1024];
     let start = Instant::now();
     let micros = |at: Instant| at.duration_since(start).as_micros() as u64;
     while start.elapsed().as_secs_f64() < seconds {
         let due = (rate * start.elapsed().as_secs_f64()) as u64;
         while sent < due {
-            let connection = &mut connections[(sent % count as u64) as usize];
-            let is_hot = sent % react == sent / count as u64 % react;
+            let connection = &mut connections[(sent % senders as u64) as usize];
+            let is_hot = sent % react == sent / senders as u64 % react;
             let at = connection.packet.len() - PAYLOAD.len();
             connection.packet[at + HOT] = if is_hot { b'9' } else { b'2' };
             let due_at = BASE + (sent as f64 / rate * 1e6) as u64;
@@ -79,20 +173,7 @@ pub fn run(args: &Args) -> Outcome {
     while (latencies.len() as u64) < hot && Instant::now() < until {
         receive(&mut poll, &mut connections, &mut buffer, 10, || micros(Instant::now()), &mut latencies)?;
     }
-    latencies.sort_unstable();
-    let quantile =
-        |q: f64| latencies.get((latencies.len() as f64 * q) as usize).map(|us| f64::from(*us) / 1000.0);
-    Ok(json!({
-        "sent": sent,
-        "reactions_expected": hot,
-        "reactions": latencies.len(),
-        "p50_ms": quantile(0.5),
-        "p90_ms": quantile(0.9),
-        "p99_ms": quantile(0.99),
-        "p999_ms": quantile(0.999),
-        "max_ms": latencies.last().map(|us| f64::from(*us) / 1000.0),
-        "cpu_s": poll::cpu_seconds(),
-    }))
+    Ok(Total { sent, hot, latencies })
 }
 
 fn receive(
