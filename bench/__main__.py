@@ -17,12 +17,16 @@ from rich.console import Console
 
 from bench import machine, options
 from bench.answers import measure_acknowledgement, measure_delivery
+from bench.handshakes import measure_handshakes
+from bench.hold import measure_hold
+from bench.idle import measure_idle
 from bench.latency import BUSY_RATE, measure_latency
 from bench.load import ROOT, BenchError
 from bench.memory import measure_memory
 from bench.options import Options
 from bench.report import markdown
 from bench.results import Results, save
+from bench.sizes import measure_sizes
 from bench.starting import cold_make_run, measure_start
 from bench.throughput import CaseResult, run_case
 
@@ -76,6 +80,18 @@ def _others(given: Options, work: Path, results: Results) -> Iterator[Part]:
     def memory() -> None:
         results.memory = measure_memory(given.held, work)
 
+    def hold(transport: str) -> Part:
+        return f"hold, {transport}", lambda: results.hold.append(measure_hold(given.fleet, transport, work))
+
+    def handshakes() -> None:
+        results.handshakes = measure_handshakes(work)
+
+    def idle() -> None:
+        results.idle = measure_idle(given.seconds, work)
+
+    def sizes() -> None:
+        results.sizes = measure_sizes(work)
+
     def start() -> None:
         cold_s = cold_make_run(work) if given.cold_make_run else None
         results.start = measure_start(work, cold_s)
@@ -86,9 +102,14 @@ def _others(given: Options, work: Path, results: Results) -> Iterator[Part]:
         "latency": latency,
         "busy": busy,
         "memory": memory,
+        "handshakes": handshakes,
+        "idle": idle,
+        "sizes": sizes,
         "start": start,
     }
-    return ((name, part) for name, part in parts.items() if name in given.parts)
+    yield from ((name, part) for name, part in parts.items() if name in given.parts)
+    if "hold" in given.parts:
+        yield from map(hold, given.transports)
 
 
 def _short(failure: Exception) -> str:

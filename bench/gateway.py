@@ -80,6 +80,10 @@ class Gateway:
         """Its MQTT listener."""
         return f"127.0.0.1:{self.running.mqtt_port}"
 
+    def address_of(self, listener: str) -> str:
+        """Another of its MQTT listeners."""
+        return f"127.0.0.1:{int(self.running.endpoints['mqtt'][listener])}"
+
     def client(self, timeout_s: float = 60) -> httpx.Client:
         """A client of the API with the operator's token."""
         headers = {"Authorization": f"Bearer {self.running.token}"}
@@ -164,10 +168,15 @@ class Gateway:
 
 
 @contextmanager
-def gateway(work: Path) -> Iterator[Gateway]:
-    """A gateway with an empty data directory; it is ended with the block, and its data removed."""
+def gateway(work: Path, config: str | None = None) -> Iterator[Gateway]:
+    """A gateway with an empty data directory; it is ended with the block, and its data removed.
+
+    Without a configuration it is the default one with two shards; `{data}` in one stands for the data directory.
+    """
     work.mkdir(parents=True)
     running = RunningGateway(work)
+    if config is not None:
+        running.config.write_text(config.format(data=running.data))
     try:
         running.start(within_s=60)
         yield Gateway(running, work)

@@ -43,6 +43,22 @@ class LoadRun:
         if line != word:
             raise BenchError(f"mohhos-load {self.command} ended before it said {word!r}: {self._last_words()}")
 
+    def answer(self) -> dict[str, Any]:
+        """The JSON of its next line."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise BenchError(f"mohhos-load {self.command} ended without an answer: {self._last_words()}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def ask(self, words: str) -> dict[str, Any]:
+        """Tells it to do something, and waits for its answer."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{words}\n")
+        self.process.stdin.flush()
+        return self.answer()
+
     def report(self, within_s: float | None = None) -> dict[str, Any]:
         """Closes its input, waits for its end, and gives the JSON of its last line."""
         try:

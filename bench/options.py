@@ -19,8 +19,14 @@ PARTS: Final = (
     "latency",
     "busy",
     "memory",
+    "hold",
+    "handshakes",
+    "idle",
+    "sizes",
     "start",
 )
+
+TRANSPORTS: Final = ("plain", "TLS")
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,8 @@ class Options:
     parts: tuple[str, ...]
     connections: tuple[int, ...]
     held: int
+    fleet: int
+    transports: tuple[str, ...]
     peers: tuple[str, ...]
     ordered: int
     cold_make_run: bool
@@ -90,6 +98,10 @@ def _parts(text: str) -> tuple[str, ...]:
     return _some_of(PARTS, "part", text)
 
 
+def _transports(text: str) -> tuple[str, ...]:
+    return _some_of(TRANSPORTS, "transport", text)
+
+
 def _peers(text: str) -> tuple[str, ...]:
     return () if text == "none" else _some_of(tuple(PEERS), "peer", text)
 
@@ -103,6 +115,8 @@ def parse(words: Sequence[str]) -> Options:
     parser.add_argument("--parts", type=_parts, default=PARTS, help=f"some of {','.join(PARTS)}")
     parser.add_argument("--connections", type=_numbers, default=(1_000, 10_000), help="default 1000,10000")
     parser.add_argument("--held", type=int, default=25_000, help="idle connections to hold (default 25000)")
+    parser.add_argument("--fleet", type=int, default=100_000, help="connections of the part hold (default 100000)")
+    parser.add_argument("--transports", type=_transports, default=TRANSPORTS, help="of the part hold: plain,TLS")
     parser.add_argument("--peers", type=_peers, default=tuple(PEERS), help=f"some of {','.join(PEERS)}, or none")
     parser.add_argument("--ordered", type=int, default=100, help="devices whose rows are checked one by one")
     parser.add_argument("--cold-make-run", action="store_true", help="also clone, and time `make run` from nothing")
@@ -114,6 +128,8 @@ def parse(words: Sequence[str]) -> Options:
         parts=given.parts,
         connections=given.connections,
         held=given.held,
+        fleet=given.fleet,
+        transports=given.transports,
         peers=given.peers,
         ordered=given.ordered,
         cold_make_run=given.cold_make_run,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Usage", "child", "usage"]
+__all__ = ["Usage", "child", "threads_cpu_s", "usage"]
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PR_SET_PDEATHSIG: Final = 1
@@ -67,6 +67,16 @@ def usage(pid: int) -> Usage:
             children_cpu += _cpu(_stat(child_pid), 14)
             children_resident += _resident(child_pid)
     return Usage(_cpu(fields, 14), _resident(pid), children_cpu, children_resident)
+
+
+def threads_cpu_s(pid: int, name: str) -> float:
+    """CPU seconds of the process's threads whose names begin so, to the nanosecond."""
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):
+            if (task / "comm").read_text().startswith(name):
+                total += int((task / "schedstat").read_text().split()[0])
+    return total / 1e9
 
 
 def _end_with_parent() -> None:

@@ -1,33 +1,23 @@
 """The tables: what was measured, beside what is wanted."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Final
 
 from bench.answers import ACK_RATE, DELIVERY_RATE
+from bench.fleet_tables import fleet_tables
 from bench.latency import BUSY_RATE, RATE, Latency
 from bench.measure import Measurement
 from bench.memory import Memory
 from bench.peers import PEERS
 from bench.results import Results
+from bench.table import Table, mib
 from bench.targets import targets
 from bench.verify import Verification
 
-__all__ = ["Table", "markdown", "tables"]
+__all__ = ["markdown", "tables"]
 
-MIB: Final = 1 << 20
 NONE: Final = "-"
 FIGURES: Final = ("messages/s", "per recv", "CPU µs/message", "MiB at start", "MiB at end")
-
-
-@dataclass(frozen=True)
-class Table:
-    """A heading, columns and rows of text; remarks below."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
-    remark: str = ""
 
 
 def tables(results: Results) -> list[Table]:
@@ -37,6 +27,7 @@ def tables(results: Results) -> list[Table]:
     found.append(_answers(results))
     latencies = (_latency(results.latency, RATE), _latency(results.busy_latency, BUSY_RATE))
     found += [table for table in (*latencies, _memory(results), _start(results)) if table is not None]
+    found += fleet_tables(results)
     return [table for table in found if table.rows]
 
 
@@ -102,13 +93,9 @@ def _figures(run: Measurement) -> tuple[str, ...]:
         f"{run.messages_per_s:,.0f}",
         f"{per_receive:.1f}" if per_receive is not None else NONE,
         f"{run.cpu_us_per_message:.2f}",
-        _mib(run.resident_start),
-        _mib(run.resident_end),
+        mib(run.resident_start),
+        mib(run.resident_end),
     )
-
-
-def _mib(size: int) -> str:
-    return f"{size / MIB:.0f}"
 
 
 def _rounds(results: Results) -> Table:
@@ -197,14 +184,14 @@ def _memory(results: Results) -> Table | None:
     if memory is None:
         return None
     rows = [
-        ("idle", _mib(memory.idle), ""),
-        ("devices registered, none connected", _mib(memory.registered), ""),
+        ("idle", mib(memory.idle), ""),
+        ("devices registered, none connected", mib(memory.registered), ""),
         (
             f"{memory.connections:,} idle connections",
-            _mib(memory.with_connections),
+            mib(memory.with_connections),
             f"{memory.bytes_per_connection:,.0f} bytes each",
         ),
-        (f"{memory.held:,} connections held", _mib(memory.with_held), _each(memory)),
+        (f"{memory.held:,} connections held", mib(memory.with_held), _each(memory)),
     ]
     return Table(
         "Resident memory of the gateway", ("what", "MiB", ""), rows, "Without the kernel's memory for sockets."

@@ -6,9 +6,13 @@ from datetime import datetime
 from pathlib import Path
 
 from bench.answers import Acknowledgement, Delivery
+from bench.handshakes import Handshakes
+from bench.hold import Hold
+from bench.idle import Idle
 from bench.latency import Latency
 from bench.machine import Machine
 from bench.memory import Memory
+from bench.sizes import Sizes
 from bench.starting import Start
 from bench.throughput import CaseResult
 
@@ -35,14 +39,19 @@ class Results:
     acknowledgement: Acknowledgement | None = None
     delivery: Delivery | None = None
     memory: Memory | None = None
+    hold: list[Hold] = field(default_factory=list)
+    handshakes: Handshakes | None = None
+    idle: Idle | None = None
+    sizes: Sizes | None = None
     start: Start | None = None
     failures: list[str] = field(default_factory=list)
 
     @property
     def found(self) -> bool:
         """Whether there is anything to keep."""
-        others = (self.latency, self.busy_latency, self.acknowledgement, self.delivery, self.memory, self.start)
-        return any(case.runs for case in self.cases) or any(other is not None for other in others)
+        others: tuple[object, ...] = (self.latency, self.busy_latency, self.acknowledgement, self.delivery)
+        others += (self.memory, self.start, self.handshakes, self.idle, self.sizes)
+        return any(case.runs for case in self.cases) or bool(self.hold) or any(other is not None for other in others)
 
     @property
     def cases(self) -> list[CaseResult]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import chain
 
 from bench.answers import ACK_RATE, DELIVERY_RATE
+from bench.hold import TALKERS
+from bench.idle import PINGING
 from bench.latency import BUSY_RATE, RATE, Latency
 from bench.results import Results
 from bench.throughput import MANY, CaseResult
@@ -30,6 +32,9 @@ def targets(results: Results) -> list[Target]:
         _answers,
         _latency,
         _memory,
+        _hold,
+        _handshakes,
+        _idle,
         _start,
     )
     return list(chain.from_iterable(part(results) for part in parts))
@@ -117,6 +122,35 @@ def _memory(results: Results) -> Iterator[Target]:
     each = memory.bytes_per_connection
     yield Target("resident per idle connection", "< 8 KiB", f"{each / 1024:.1f} KiB", each < 8192)
     yield Target("connections in one process", "25,000", f"{memory.held:,}", memory.held >= 25_000)
+
+
+def _hold(results: Results) -> Iterator[Target]:
+    for fleet in results.hold:
+        who = f"{fleet.total:,} connections in one process, {fleet.transport}"
+        there = fleet.held == fleet.connections and not fleet.storm["given_up"]
+        yield Target(who, "held", f"{fleet.held + TALKERS + 1:,}", there)
+        most = 2 if fleet.transport == "plain" else 8
+        each = fleet.bytes_per_connection / 1024
+        yield Target("… resident for each, without the kernel's part", f"≤ {most} KiB", f"{each:.1f} KiB", each <= most)
+        kick = fleet.kick_ms(0.99)
+        yield Target("… a kick is on the wire, p99", "< 10 ms", f"{kick:.1f} ms", kick < 10)
+        lost = fleet.storm["timed_out"]
+        found = f"{lost:,} in {fleet.storm['seconds']:.0f} s"
+        yield Target("… time-outs when all come back at once", "none", found, lost == 0 and there)
+
+
+def _handshakes(results: Results) -> Iterator[Target]:
+    for shaken in results.handshakes.shaken if results.handshakes is not None else ():
+        if shaken.share is not None:
+            found = f"{shaken.share:.0%}"
+            what = f"TLS handshakes with client certificates, {shaken.what}"
+            yield Target(what, "≥ 80% of what OpenSSL's speed predicts", found, shaken.share >= 0.8)
+
+
+def _idle(results: Results) -> Iterator[Target]:
+    if results.idle is not None:
+        found = results.idle.pinging
+        yield Target(f"{PINGING:,} idle devices ping", "< 3% of a core", f"{found:.1%}", found < 0.03)
 
 
 def _start(results: Results) -> Iterator[Target]:

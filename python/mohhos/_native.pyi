@@ -32,6 +32,8 @@ class Event(TypedDict, total=False):
     kind "connected":    principal, client, at_us, address, protocol (4 or 5)
     kind "disconnected": principal, client, at_us, reason (words), clean (bool), will (bool), last (bool: no other
                          session of the principal is connected)
+    kind "presence":     principals: list of (principal, online (bool), since_us), of those whose events of the two
+                         kinds above were dropped: how it stands now
     kind "seen":         devices: list of (device id, last seen at_us), gathered over a second at least
     kind "refused":      principal, client, at_us, address, reason_code (MQTT 5), reason (words), action
                          ("connect", "publish", "subscribe"; "protocol": it broke MQTT and was disconnected; "receive":
@@ -53,6 +55,7 @@ class Event(TypedDict, total=False):
     will: bool
     last: bool
     devices: list[tuple[str, int]]
+    principals: list[tuple[str, bool, int]]
     commands: list[tuple[str, str, int, int]]
     reason_code: int
     action: str

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::poll;
 
+/// The keep-alive of those that never ping: longer than a load lasts.
+pub const KEEP_ALIVE_S: u16 = 600;
+
 /// What the generator and the sink need to know of a packet.
 pub enum Frame<'a> {
     /// CONNECT.
@@ -83,13 +86,13 @@ fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// CONNECT of MQTT 3.1.1, clean session, keep-alive of 10 minutes.
-pub fn connect_packet(client: &str, user: &str, password: &str) -> Vec<u8> {
+/// CONNECT of MQTT 3.1.1, clean session.
+pub fn connect_packet(client: &str, user: &str, password: &str, keep_alive_s: u16) -> Vec<u8> {
     let mut body = Vec::new();
     string(&mut body, "MQTT");
     let with_password = !password.is_empty();
     body.extend_from_slice(&[4, if with_password { 0xc2 } else { 0x02 }]);
-    body.extend_from_slice(&600u16.to_be_bytes());
+    body.extend_from_slice(&keep_alive_s.to_be_bytes());
     string(&mut body, client);
     if with_password {
         string(&mut body, user);
@@ -131,7 +134,7 @@ pub fn open_as(
     password: &str,
 ) -> Result<OwnedFd, Box<dyn Error>> {
     let fd = poll::connect(to, index)?;
-    write_all(fd.as_raw_fd(), &connect_packet(client, user, password))?;
+    write_all(fd.as_raw_fd(), &connect_packet(client, user, password, KEEP_ALIVE_S))?;
     let answer = wait_frame(fd.as_raw_fd(), Duration::from_secs(30))?;
     match answer.as_slice() {
         [0x20, _, _, 0, ..] => Ok(fd),

@@ -3,9 +3,11 @@
 //! Open loop: a late message counts from when it was due.
 
 use std::error::Error;
+use std::io;
 use std::net::SocketAddrV4;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -18,6 +20,8 @@ const PAYLOAD: &[u8] = br#"{"temperature":20.00,"due":1000000000}"#;
 const HOT: usize = br#"{"temperature":"#.len();
 const DUE: usize = br#"{"temperature":20.00,"due":"#.len();
 const BASE: u64 = 1_000_000_000;
+
+static OVER: AtomicBool = AtomicBool::new(false);
 
 struct Connection {
     fd: OwnedFd,
@@ -51,7 +55,8 @@ struct Total {
 
 /// See the head of `main.rs`. `--react N`: every Nth message is hot (temperature 90.00), which the rule answers; which
 /// devices are hot moves on with every round. `--threads N` share connections and rate: one that sends 100,000 messages/s
-/// is busy most of the time, and late for long after every delay.
+/// is busy most of the time, and late for long after every delay. `--until-closed true`: until standard input closes,
+/// `--seconds` at most; says `open` when it begins.
 pub fn run(args: &Args) -> Outcome {
     let count: usize = args.get("connections", 1000)?;
     let threads: usize = args.get("threads", 1)?;
@@ -72,6 +77,7 @@ pub fn run(args: &Args) -> Outcome {
     };
     let users = credentials(args, count)?;
     let all_open = Barrier::new(threads);
+    let until_closed = args.get("until-closed", false)?;
     let share = count / threads;
     let mut total = std::thread::scope(|scope| {
         let handles: Vec<_> = users
@@ -81,7 +87,9 @@ pub fn run(args: &Args) -> Outcome {
                 let all_open = &all_open;
                 scope.spawn(move || {
                     let opened = open_all(load, i * share, users, reader).map_err(|e| e.to_string());
-                    all_open.wait();
+                    if all_open.wait().is_leader() && until_closed {
+                        listen();
+                    }
                     let (poll, connections) = opened?;
                     drive(load, poll, connections, users.len()).map_err(|e| e.to_string())
                 })
@@ -111,6 +119,16 @@ pub fn run(args: &Args) -> Outcome {
         "max_ms": latencies.last().map(|us| f64::from(*us) / 1000.0),
         "cpu_s": poll::cpu_seconds(),
     }))
+}
+
+/// Says that it begins, and ends when standard input closes.
+fn listen() {
+    println!("open");
+    std::thread::spawn(|| {
+        let mut line = String::new();
+        while io::stdin().read_line(&mut line).is_ok_and(|n| n > 0) {}
+        OVER.store(true, Relaxed);
+    });
 }
 
 fn open_all(
@@ -153,7 +171,7 @@ fn drive(
     let mut buffer = vec![0u8; 64 * 1024];
     let start = Instant::now();
     let micros = |at: Instant| at.duration_since(start).as_micros() as u64;
-    while start.elapsed().as_secs_f64() < seconds {
+    while start.elapsed().as_secs_f64() < seconds && !OVER.load(Relaxed) {
         let due = (rate * start.elapsed().as_secs_f64()) as u64;
         while sent < due {
             let connection = &mut connections[(sent % senders as u64) as usize];

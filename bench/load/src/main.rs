@@ -8,13 +8,17 @@
 //!                     --react 10 | --filter '#' --user NAME --password P
 //! mohhos-load receive --to 127.0.0.1:1883 --user NAME --password P --filter '#' --subscribers 1
 //!                     --seconds 60
-//! mohhos-load hold    --to 127.0.0.1:1883 --credentials FILE --connections 25000
+//! mohhos-load hold    --to 127.0.0.1:1883 --credentials FILE --connections 25000 [--ping SECONDS] [--window 100]
+//!                     [--subscribe FILTER-BELOW-ITS-OWN]
+//!                     [--tls DIR [--resume false] [--shake-only true]] [--timeout 30] [--threads 1]
+//! mohhos-load pki     --directory DIR
 //! ```
 //!
 //! `FILE` has one `user,password` line per connection; without it connections give no credentials and are named
 //! `load-0`, `load-1`, …. `--counts` writes one `user,messages` line per connection; with
 //! `--drain false` connections are dropped at the end, with what is still on its way. `sink`, `receive` and `hold` run
-//! until standard input closes (`receive` also ends by itself). Every command prints one JSON object on its last line.
+//! until standard input closes (`receive` also ends by itself); what `hold` can be told there stands in `hold::Command`.
+//! `pki` makes the authority of `--tls`, and a certificate for the server. Every command prints one JSON object on its last line.
 
 mod args;
 mod client;
@@ -24,6 +28,7 @@ mod poll;
 mod receive;
 mod send;
 mod sink;
+mod tls;
 
 use std::process::ExitCode;
 
@@ -36,7 +41,10 @@ fn main() -> ExitCode {
         "latency" => latency::run(&args),
         "receive" => receive::run(&args),
         "hold" => hold::run(&args),
-        other => Err(format!("unknown command {other:?}: one of sink, send, latency, receive, hold").into()),
+        "pki" => tls::pki::run(&args),
+        other => {
+            Err(format!("unknown command {other:?}: one of sink, send, latency, receive, hold, pki").into())
+        }
     });
     match outcome {
         Ok(report) => {

@@ -78,6 +78,13 @@ fn bind(fd: RawFd, to: SocketAddrV4) -> io::Result<()> {
     check(unsafe { libc::bind(fd, (&raw const name).cast(), size_of_val(&name) as u32) }).map(drop)
 }
 
+/// The port is chosen when it connects: it has to be free towards the server alone.
+fn bind_source(fd: RawFd, source: std::net::Ipv4Addr) -> io::Result<()> {
+    const IP_BIND_ADDRESS_NO_PORT: i32 = 24;
+    set(fd, libc::IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)?;
+    bind(fd, SocketAddrV4::new(source, 0))
+}
+
 fn socket() -> io::Result<OwnedFd> {
     // SAFETY: socket returns a new descriptor or -1.
     let fd = check(unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })?;
@@ -85,16 +92,18 @@ fn socket() -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// A connected, non-blocking socket without Nagle's delay. Connections beyond 25,000 take a further loopback
-/// address as their source, since one address has only some 28,000 ports.
+/// So many connections come from one address. It has some 28,000 ports, but the kernel looks through the even half first,
+/// and when that is taken, through all of it again for each connection.
+pub const PER_ADDRESS: usize = 10_000;
+
+/// A connected, non-blocking socket without Nagle's delay. After so many connections it takes a further loopback address as
+/// their source.
 pub fn connect(to: SocketAddrV4, index: usize) -> io::Result<OwnedFd> {
     let fd = socket()?;
     let raw = fd.as_raw_fd();
     set(raw, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
-    if index >= 25_000 {
-        const IP_BIND_ADDRESS_NO_PORT: i32 = 24;
-        set(raw, libc::IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)?;
-        bind(raw, SocketAddrV4::new(std::net::Ipv4Addr::new(127, 0, 1, (index / 25_000) as u8), 0))?;
+    if index >= PER_ADDRESS {
+        bind_source(raw, std::net::Ipv4Addr::new(127, 0, 1, (index / PER_ADDRESS) as u8))?;
     }
     let name = address(to);
     // SAFETY: the address lives for the call and its size is given.
@@ -102,6 +111,46 @@ pub fn connect(to: SocketAddrV4, index: usize) -> io::Result<OwnedFd> {
     // SAFETY: the descriptor is open.
     check(unsafe { libc::fcntl(raw, libc::F_SETFL, libc::O_NONBLOCK) })?;
     Ok(fd)
+}
+
+/// A non-blocking socket that connects from a loopback address, and that will be writable when it has.
+pub fn begin_connect(to: SocketAddrV4, source: std::net::Ipv4Addr) -> io::Result<OwnedFd> {
+    let fd = socket()?;
+    let raw = fd.as_raw_fd();
+    set(raw, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
+    bind_source(raw, source)?;
+    // SAFETY: the descriptor is open.
+    check(unsafe { libc::fcntl(raw, libc::F_SETFL, libc::O_NONBLOCK) })?;
+    let name = address(to);
+    // SAFETY: the address lives for the call and its size is given.
+    match check(unsafe { libc::connect(raw, (&raw const name).cast(), size_of_val(&name) as u32) }) {
+        Ok(_) => Ok(fd),
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(fd),
+        Err(error) => Err(error),
+    }
+}
+
+/// Has a connection that was begun come about? An error says why it never will.
+pub fn is_connected(fd: RawFd) -> io::Result<bool> {
+    let (mut error, mut size) = (0i32, size_of::<i32>() as libc::socklen_t);
+    // SAFETY: the value has room for an int, and lives for the call.
+    check(unsafe {
+        libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_ERROR, (&raw mut error).cast(), &mut size)
+    })?;
+    if error != 0 {
+        return Err(io::Error::from_raw_os_error(error));
+    }
+    let mut state = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one structure, which lives for the call.
+    Ok(check(unsafe { libc::poll(&mut state, 1, 0) })? > 0)
+}
+
+/// The monotonic clock, as other processes of this machine read it.
+pub fn monotonic_ns() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the structure lives for the call. This clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 /// A non-blocking listener that shares its port with the other shards.

@@ -26,6 +26,12 @@ pub fn event<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<'py, PyDict>
             out.set_item("will", will)?;
             out.set_item("last", last)?;
         }
+        Event::Presence { principals } => {
+            out.set_item("kind", "presence")?;
+            let principals: Vec<(&str, bool, i64)> =
+                principals.iter().map(|(name, online, since_us)| (&**name, *online, *since_us)).collect();
+            out.set_item("principals", principals)?;
+        }
         Event::Seen { devices } => {
             out.set_item("kind", "seen")?;
             let seen: Vec<(&str, i64)> = devices.iter().map(|(id, at_us)| (&**id, *at_us)).collect();

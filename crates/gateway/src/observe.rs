@@ -106,7 +106,7 @@ impl Gateway {
         let failures = self.failures.take();
         let mut events: VecDeque<Event> = self.alarms.take().into();
         let timeout = if failures.is_empty() && events.is_empty() { timeout } else { Duration::ZERO };
-        events.extend(self.running(|parts| parts.hub.events().next(max, timeout))?);
+        events.extend(self.running(|parts| parts.hub.next_events(max, timeout))?);
         Ok((events, failures))
     }
 

@@ -10,6 +10,8 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 
 /// How many events wait for the control plane; the oldest are dropped and counted.
 const CAPACITY: usize = 65_536;
+/// So many of those whose events were dropped are told of at a time.
+const MISSED: usize = 4096;
 /// How many different refusals are counted at a time.
 const MAX_REFUSALS: usize = 10_000;
 /// The same refusal within this time is counted, not reported again.
@@ -47,6 +49,11 @@ pub enum Event {
         will: bool,
         /// No other session of the principal is connected.
         last: bool,
+    },
+    /// Who is connected and who is not, of those whose comings and goings were dropped: how it stands now.
+    Presence {
+        /// Principal, whether it is connected, and since when, microseconds UTC.
+        principals: Vec<(Arc<str>, bool, i64)>,
     },
     /// Devices that sent something since the last event of this kind.
     Seen {
@@ -155,6 +162,8 @@ pub struct Events {
 struct Inner {
     queue: VecDeque<Event>,
     dropped: u64,
+    /// Whose comings and goings were dropped, and when the last of them was.
+    missed: FxHashMap<Arc<str>, i64>,
     refusals: FxHashMap<u64, Repeated>,
 }
 
@@ -168,8 +177,14 @@ struct Repeated {
 impl Inner {
     fn push(&mut self, event: Event) {
         if self.queue.len() >= CAPACITY {
-            self.queue.pop_front();
+            let oldest = self.queue.pop_front();
             self.dropped += 1;
+            if let Some(
+                Event::Connected { principal, at_us, .. } | Event::Disconnected { principal, at_us, .. },
+            ) = oldest
+            {
+                self.missed.insert(principal, at_us);
+            }
         }
         self.queue.push_back(event);
     }
@@ -229,6 +244,23 @@ impl Events {
         }
         let count = inner.queue.len().min(max);
         inner.queue.drain(..count).collect()
+    }
+
+    /// Whose comings and goings were dropped, some of them, with the time of the last; they are forgotten with that. None
+    /// before the queue is empty: what comes from it later is newer than what can be said about them now.
+    pub(crate) fn missed(&self) -> Vec<(Arc<str>, i64)> {
+        let mut inner = self.inner.lock();
+        if !inner.queue.is_empty() {
+            return Vec::new();
+        }
+        let some: Vec<_> = inner.missed.iter().take(MISSED).map(|(name, &at)| (name.clone(), at)).collect();
+        for (name, _) in &some {
+            inner.missed.remove(name);
+        }
+        if inner.missed.is_empty() {
+            inner.missed.shrink_to_fit();
+        }
+        some
     }
 
     /// How many events were dropped because nobody fetched them.
@@ -299,5 +331,28 @@ mod tests {
         assert_eq!(events.dropped(), 3);
         let first = events.next(1, Duration::ZERO);
         assert_eq!(first, [Event::Seen { devices: vec![("d".into(), 3)] }]);
+    }
+
+    #[test]
+    fn whose_comings_were_dropped_is_known_when_nothing_older_waits() {
+        let events = Events::default();
+        for n in 0..CAPACITY + MISSED + 1 {
+            events.push(Event::Connected {
+                principal: format!("device-{n}").into(),
+                client: "c".into(),
+                at_us: n as i64,
+                address: "127.0.0.1:1".parse().unwrap(),
+                protocol: 5,
+            });
+        }
+        assert!(events.missed().is_empty(), "events wait that are newer");
+        assert_eq!(events.next(usize::MAX, Duration::ZERO).len(), CAPACITY);
+        let mut missed = events.missed();
+        assert_eq!(missed.len(), MISSED);
+        missed.extend(events.missed());
+        missed.sort_by_key(|(_, at_us)| *at_us);
+        let expected = (0..=MISSED).map(|n| (format!("device-{n}").into(), n as i64));
+        assert!(missed.into_iter().eq(expected));
+        assert!(events.missed().is_empty());
     }
 }

@@ -13,7 +13,7 @@ use crate::checkpointer::Checkpointer;
 use crate::columns::{DeviceTable, device_table};
 use crate::config::HubConfig;
 use crate::error::HubError;
-use crate::event::{Action, Events};
+use crate::event::{Action, Event};
 use crate::explain::{Explanation, explain};
 use crate::inquiry::{Inquiry, SessionView};
 use crate::latency::Latencies;
@@ -211,9 +211,19 @@ impl Hub {
         Ok(Tap { queue, filter: filter.to_owned(), shared: self.shared.clone() })
     }
 
-    /// What happened.
-    pub fn events(&self) -> &Events {
-        &self.shared.events
+    /// What happened since the last call, at most about `max` events; waits up to `timeout` for the first. Whose comings
+    /// and goings were dropped is told as it stands now.
+    pub fn next_events(&self, max: usize, timeout: Duration) -> Vec<Event> {
+        let mut events = self.shared.events.next(max, timeout);
+        let missed = if events.len() < max { self.shared.events.missed() } else { Vec::new() };
+        if !missed.is_empty() {
+            let status = |(principal, at_us): (Arc<str>, i64)| {
+                let since = self.shared.presence.live(&principal).iter().map(|live| live.since_us).min();
+                (principal, since.is_some(), since.unwrap_or(at_us))
+            };
+            events.push(Event::Presence { principals: missed.into_iter().map(status).collect() });
+        }
+        events
     }
 
     /// What is known of a device; `None` if it is not registered.

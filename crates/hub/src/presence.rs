@@ -52,6 +52,8 @@ impl Presence {
         if first {
             entry.since_us = live.since_us;
         }
+        // Nearly all have one, and room for four is what a vector takes by itself.
+        entry.live.reserve_exact(1);
         entry.live.push(live);
         first
     }

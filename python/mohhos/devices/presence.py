@@ -42,6 +42,9 @@ class PresenceBatch:
             if event["kind"] == "seen":
                 for device, at_us in event["devices"]:
                     batch.see(device, at_us)
+            elif event["kind"] == "presence":
+                for device, online, since_us in event["principals"]:
+                    batch.statuses[device] = (DeviceStatus.ONLINE if online else DeviceStatus.OFFLINE, since_us)
             elif event["kind"] == "connected":
                 batch.statuses[event["principal"]] = (DeviceStatus.ONLINE, event["at_us"])
                 batch.see(event["principal"], event["at_us"])
@@ -78,7 +81,7 @@ class Presence:
         return await self._database.write(change)
 
     async def note(self, events: Sequence["Event"]) -> None:
-        """Notes events of kind connected, disconnected and seen; principals that are no devices are passed over.
+        """Notes events of kind connected, disconnected, presence and seen; passes over who is no device.
 
         To be called from time to time without events too, for what was gathered. Raises MohhosError storage-failed;
         what was not stored is kept, and stored with the next call that can.

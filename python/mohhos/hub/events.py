@@ -67,7 +67,7 @@ class EventPump:
         presence = []
         for event in events:
             match event["kind"]:
-                case "connected" | "disconnected" | "seen":
+                case "connected" | "disconnected" | "presence" | "seen":
                     presence.append(event)
                 case "refused":
                     self.refusals.note(_refusal(event))

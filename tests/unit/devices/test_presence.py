@@ -67,6 +67,16 @@ async def test_the_last_of_several_events_in_one_batch_counts(registry: DeviceRe
     assert (await registry.get("a")).status_since_us == 6
 
 
+async def test_how_it_stands_is_noted_where_events_were_dropped(registry: DeviceRegistry, presence: Presence) -> None:
+    await presence.note([connected("b", 1)])
+    await presence.note([{"kind": "presence", "principals": [("a", True, 3), ("b", False, 4)]}])
+    found = [await registry.get(device) for device in "ab"]
+    assert [(device.status, device.status_since_us) for device in found] == [
+        (DeviceStatus.ONLINE, 3),
+        (DeviceStatus.OFFLINE, 4),
+    ]
+
+
 async def test_first_seen_goes_back_and_last_seen_forward_only(registry: DeviceRegistry, presence: Presence) -> None:
     await presence.note([{"kind": "seen", "devices": [("a", 50), ("a", 70), ("b", 5), ("nobody", 1)]}])
     await presence.flush()

@@ -23,7 +23,7 @@ use crate::sys::socket;
 use crate::transport::Transport;
 
 /// Accepts per round and listener, so that a storm of connections does not starve those that are there.
-const MAX_ACCEPTS: usize = 256;
+pub(super) const MAX_ACCEPTS: usize = 128;
 /// A longer client id is refused.
 const MAX_CLIENT_ID: usize = 512;
 /// When the table of open files is full, accepting is tried again after this long.

@@ -146,6 +146,8 @@ pub struct Shard {
     ready: Vec<u32>,
     /// Those of them that are not connected yet.
     newcomers: VecDeque<u32>,
+    /// Those whose clients have gone.
+    leavers: VecDeque<u32>,
     /// Which TLS handshakes may begin.
     admission: Admission,
     /// From which connection on certificates have to be looked at again.
@@ -251,6 +253,7 @@ impl Shard {
             accepting: Vec::new(),
             ready: Vec::new(),
             newcomers: VecDeque::new(),
+            leavers: VecDeque::new(),
             admission,
             rechecking: None,
             plain: Vec::new(),
@@ -339,6 +342,8 @@ impl Shard {
         {
             if matches!(connection.stage, Stage::Greeting) {
                 self.newcomers.push_back(slot);
+            } else if connection.io.hangup {
+                self.leavers.push_back(slot);
             } else {
                 self.ready.push(slot);
             }

@@ -1,18 +1,23 @@
 //! From a socket's bytes into the protocol.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsRawFd;
 
 use mohhos_mqtt::{ReasonCode, Version};
 
 use super::Shard;
+use super::accept::MAX_ACCEPTS;
 use super::connection::{MAX_OUTPUT, Stage};
 use super::host::{Host, Outcome};
 use crate::sys::socket;
 use crate::transport::Transport;
 
 /// So many that are not connected yet are read per round.
-const MAX_NEWCOMERS: usize = 128;
+const MAX_NEWCOMERS: usize = 32;
+
+/// So many that have gone are read per round: no fewer than are accepted, or who comes back would be counted twice.
+const MAX_LEAVERS: usize = MAX_ACCEPTS;
 
 /// So much is read at once from a client that is held to a rate: what it sent too much waits in its socket, not here.
 pub(super) const PACED_READ: usize = 16 * 1024;
@@ -52,20 +57,26 @@ impl Shard {
         let later = std::mem::replace(&mut self.ready, ready);
         self.ready.drain(..at);
         self.ready.extend(later);
-        total + self.read_newcomers()
+        total
+            + self.read_some(MAX_LEAVERS, |shard| &mut shard.leavers)
+            + self.read_some(MAX_NEWCOMERS, |shard| &mut shard.newcomers)
     }
 
-    /// Reads those that are not connected yet, in order, some in each round: those that are go first.
-    fn read_newcomers(&mut self) -> usize {
+    /// Reads those that come or go, in order, some in each round: those that are connected go first, however many come and go
+    /// at once.
+    fn read_some(&mut self, most: usize, queue: impl Fn(&mut Self) -> &mut VecDeque<u32>) -> usize {
         let mut total = 0;
-        for _ in 0..MAX_NEWCOMERS {
+        for _ in 0..most {
             if self.is_congested() {
                 break;
             }
-            let Some(slot) = self.newcomers.pop_front() else { break };
+            let Some(slot) = queue(self).pop_front() else { break };
             let Some(connection) = self.connections.get_mut(slot as usize) else { continue };
             connection.io.ready = false;
             total += self.read(slot);
+            if self.intake.is_full() {
+                self.finish_round();
+            }
         }
         total
     }

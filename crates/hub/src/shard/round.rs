@@ -61,6 +61,7 @@ impl Shard {
                 && bytes < events * NAP_BYTES
                 && self.ready.is_empty()
                 && self.newcomers.is_empty()
+                && self.leavers.is_empty()
                 && !self.is_congested()
             {
                 self.intake.counters().naps.add(1);
@@ -98,8 +99,8 @@ impl Shard {
 
     /// Is there something to do without any event?
     fn has_work(&self, congested: bool) -> bool {
-        let fresh = !(self.ready.is_empty() && self.newcomers.is_empty() && self.intake.staged.is_empty())
-            || self.intake.journal.bytes() > 0;
+        let nobody = self.ready.is_empty() && self.newcomers.is_empty() && self.leavers.is_empty();
+        let fresh = !(nobody && self.intake.staged.is_empty()) || self.intake.journal.bytes() > 0;
         (fresh && !congested)
             || !(self.pumps.is_empty() && self.dirty.is_empty())
             || !(self.accepting.is_empty() && self.statuses.is_empty())

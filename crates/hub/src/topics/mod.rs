@@ -1,5 +1,6 @@
 //! The topic space: who subscribes to what, what is retained, who watches.
 
+mod children;
 pub mod message;
 pub mod retained;
 pub mod route;

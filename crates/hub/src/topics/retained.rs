@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mohhos_locks::RwLock;
 use rustc_hash::FxHashMap;
 
+use super::children::Children;
 use super::message::Message;
 
 /// Topics that were cleared last are remembered, for a message that was logged before may come later, from another shard.
@@ -38,7 +39,7 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Node {
-    children: FxHashMap<Box<str>, Node>,
+    children: Children<Node>,
     message: Option<Arc<Message>>,
 }
 
@@ -82,7 +83,7 @@ impl Retained {
         inner.bytes = inner.bytes - bytes + message.size();
         let mut node = &mut inner.root;
         for level in message.topic().split('/') {
-            node = node.children.entry(level.into()).or_default();
+            node = node.children.make(level);
         }
         let expires_us = message.expires_us;
         let topic: Box<str> = if expires_us == u64::MAX { Box::default() } else { message.topic().into() };
@@ -215,7 +216,7 @@ impl Node {
 
     fn all(&self, found: &mut Vec<Arc<Message>>) {
         found.extend(self.message.clone());
-        for child in self.children.values() {
+        for (_, child) in self.children.iter() {
             child.all(found);
         }
     }

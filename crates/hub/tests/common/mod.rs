@@ -170,7 +170,7 @@ impl Rig {
     pub fn event<T>(&self, pick: impl Fn(&Event) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            for event in self.hub.events().next(1, Duration::from_millis(100)) {
+            for event in self.hub.next_events(1, Duration::from_millis(100)) {
                 if let Some(picked) = pick(&event) {
                     return picked;
                 }
