@@ -23,7 +23,7 @@ use crate::sys::socket;
 use crate::transport::Transport;
 
 /// Accepts per round and listener, so that a storm of connections does not starve those that are there.
-pub(super) const MAX_ACCEPTS: usize = 128;
+const MAX_ACCEPTS: usize = 32;
 /// A longer client id is refused.
 const MAX_CLIENT_ID: usize = 512;
 /// When the table of open files is full, accepting is tried again after this long.
@@ -51,8 +51,13 @@ enum Checked {
 }
 
 impl Shard {
-    /// Accepts what waits at a listener.
+    /// Accepts what waits at a listener, after those have been seen to that have gone: who comes back would be counted
+    /// twice, among connections and among open files.
     pub(super) fn accept(&mut self, index: usize) {
+        if !self.leavers.is_empty() {
+            self.accepting.push(index);
+            return;
+        }
         for _ in 0..MAX_ACCEPTS {
             let Some(listener) = self.listeners.get(index) else { return };
             match socket::accept(listener.as_raw_fd()) {

@@ -18,6 +18,8 @@ use crate::topics::message::SessionId;
 
 /// Publications of the gateway per round.
 const MAX_PUBLICATIONS: usize = 1024;
+/// Connections that have moved here and are taken in per round.
+const MAX_ARRIVALS: usize = 16;
 
 impl Shard {
     /// Does what is in the inbox.
@@ -74,7 +76,8 @@ impl Shard {
             }
             self.links.drained(from, &shared);
         }
-        while let Some((transfer, socket)) = self.links.arrival() {
+        for _ in 0..MAX_ARRIVALS {
+            let Some((transfer, socket)) = self.links.arrival() else { break };
             self.arrived(*transfer, socket);
         }
     }

@@ -62,6 +62,12 @@ struct Input {
     transfers: VecDeque<Box<Transfer>>,
 }
 
+impl Input {
+    fn has_arrival(&self) -> bool {
+        !self.arrived.is_empty() && !self.transfers.is_empty()
+    }
+}
+
 /// The roads of all shards, one for each.
 pub fn connect(shards: usize) -> std::io::Result<Vec<Links>> {
     let mut links: Vec<Links> =
@@ -205,10 +211,14 @@ impl Links {
         }
     }
 
+    /// Is there one?
+    pub fn has_arrival(&self) -> bool {
+        self.inputs.iter().flatten().any(Input::has_arrival)
+    }
+
     /// The next connection with its socket; `None` for a socket that did not fit into this table.
     pub fn arrival(&mut self) -> Option<(Box<Transfer>, Option<OwnedFd>)> {
-        let complete = |input: &&mut Input| !input.arrived.is_empty() && !input.transfers.is_empty();
-        let input = self.inputs.iter_mut().flatten().find(complete)?;
+        let input = self.inputs.iter_mut().flatten().find(|input| input.has_arrival())?;
         Some((input.transfers.pop_front()?, input.arrived.pop_front()?))
     }
 

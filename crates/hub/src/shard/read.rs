@@ -7,17 +7,16 @@ use std::os::fd::AsRawFd;
 use mohhos_mqtt::{ReasonCode, Version};
 
 use super::Shard;
-use super::accept::MAX_ACCEPTS;
 use super::connection::{MAX_OUTPUT, Stage};
 use super::host::{Host, Outcome};
 use crate::sys::socket;
 use crate::transport::Transport;
 
 /// So many that are not connected yet are read per round.
-const MAX_NEWCOMERS: usize = 32;
+const MAX_NEWCOMERS: usize = 16;
 
-/// So many that have gone are read per round: no fewer than are accepted, or who comes back would be counted twice.
-const MAX_LEAVERS: usize = MAX_ACCEPTS;
+/// So many that have gone are read per round.
+const MAX_LEAVERS: usize = 32;
 
 /// So much is read at once from a client that is held to a rate: what it sent too much waits in its socket, not here.
 pub(super) const PACED_READ: usize = 16 * 1024;

@@ -103,7 +103,9 @@ impl Shard {
         let fresh = !(nobody && self.intake.staged.is_empty()) || self.intake.journal.bytes() > 0;
         (fresh && !congested)
             || !(self.pumps.is_empty() && self.dirty.is_empty())
-            || !(self.accepting.is_empty() && self.statuses.is_empty())
+            || !self.statuses.is_empty()
+            || !(self.accepting.is_empty() || (congested && !self.leavers.is_empty()))
+            || self.links.has_arrival()
             || self.rechecking.is_some()
             || self.reviewing.is_some()
             || !self.intake.releases.is_empty()
