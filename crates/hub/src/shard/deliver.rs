@@ -21,6 +21,10 @@ use crate::topics::message::{Message, SessionId};
 use crate::topics::route::{Route, Target};
 use crate::topics::share::offset_of;
 
+/// So much output is written before the end of the round: a round may bring thousands of messages for each of thousands
+/// of subscribers, and all of it would be in memory at once.
+const EARLY: usize = 32 * 1024;
+
 /// Whether a pump goes on.
 #[derive(PartialEq, Eq)]
 enum Step {
@@ -97,6 +101,11 @@ impl Shard {
         self.spares.lend(&mut connection.io);
         send(connection, session, &self.intake, &Outgoing::loose(0, &loose));
         wants_flush(connection, session, &mut self.dirty);
+        if connection.io.pending() >= EARLY && !connection.io.blocked {
+            // What else there is to do then, or that the connection is lost, is seen at the end of the round.
+            let written = connection.flush(&mut self.spares).unwrap_or_default();
+            self.intake.counters().bytes_out.add(written as u64);
+        }
     }
 
     /// Sends what waits for a session, as far as client, window, log and socket permit.
