@@ -39,40 +39,45 @@ class Sizes:
 
 
 def measure_sizes(work: Path) -> Sizes:
-    """One after the other, on one gateway."""
-    with gateway(work / "gateway", config(COUNT)) as server:
+    """On two fresh gateways: memory that something else has left behind would be taken for nothing."""
+    with gateway(work / "first", config(COUNT)) as server:
         idle = _resident(server)
+        _retain(server)
+        with_retained = _resident(server)
         server.register(COUNT)
         registered = _resident(server)
-        options = {"to": server.address, "credentials": server.credentials, "connections": COUNT}
-        with load(work / "load.log", "hold", **options) as run:
+        with load(work / "load.log", "hold", **_devices(server)) as run:
             run.expect("held")
             connected = _resident(server)
-        with load(work / "load.log", "hold", subscribe=FILTER, **options) as run:
+    with gateway(work / "second", config(COUNT)) as server:
+        server.register(COUNT)
+        before = _resident(server)
+        with load(work / "load.log", "hold", subscribe=FILTER, **_devices(server)) as run:
             run.expect("held")
             subscribed = _resident(server)
             subscriptions = server.stats()["hub"]["subscriptions"]
         if subscriptions != COUNT:
             raise BenchError(f"{COUNT:,} devices subscribed, the gateway has {subscriptions:,} subscriptions")
-        left = _resident(server)
-        _retain(server)
-        retained = _resident(server)
-        given: dict[str, object] = {**options, "connections": LOGGED, "topics": 10, "seconds": FILL_S}
-        before = server.stats()["log"]
+        log = server.stats()["log"]
+        given = {**_devices(server), "connections": LOGGED, "topics": 10, "seconds": FILL_S}
         run_load(work / "load.log", "send", qos=1, **given)
         server.rest()
         after = server.stats()
-        history = after["history"]
-        return Sizes(
-            device=(registered - idle) / COUNT,
-            connection=(connected - registered) / COUNT,
-            subscription=(subscribed - connected) / COUNT,
-            retained=(retained - left) / COUNT,
-            log_message=(after["log"]["bytes_written"] - before["bytes_written"])
-            / (after["log"]["records"] - before["records"]),
-            history_reading=history["bytes"] / history["rows"] if history["rows"] else 0.0,
-            readings=int(history["rows"]),
-        )
+    history = after["history"]
+    connection = (connected - registered) / COUNT
+    return Sizes(
+        device=(registered - with_retained) / COUNT,
+        connection=connection,
+        subscription=(subscribed - before) / COUNT - connection,
+        retained=(with_retained - idle) / COUNT,
+        log_message=(after["log"]["bytes_written"] - log["bytes_written"]) / (after["log"]["records"] - log["records"]),
+        history_reading=history["bytes"] / history["rows"] if history["rows"] else 0.0,
+        readings=int(history["rows"]),
+    )
+
+
+def _devices(server: Gateway) -> dict[str, object]:
+    return {"to": server.address, "credentials": server.credentials, "connections": COUNT}
 
 
 def _resident(server: Gateway) -> int:
