@@ -248,3 +248,25 @@ fn an_old_client_that_sends_more_than_it_may_have_unacknowledged_is_read_when_th
     pump.send(&Packet::PingReq);
     assert_eq!(pump.next(), Got::PingResp);
 }
+
+#[test]
+fn when_all_are_cut_and_come_back_at_once_nobody_is_counted_twice() {
+    const ALL: usize = 200;
+    let limits = Limits { max_connections: ALL, ..Limits::default() };
+    let rig = Setup { limits, shards: 1, ..Setup::default() }.start();
+    let mut watcher = rig.connect("app", "watcher");
+    let names: Vec<String> = (1..ALL).map(|n| format!("c{n}")).collect();
+    let mut fleet: Vec<_> = names.iter().map(|name| rig.connect("pump-0", name)).collect();
+    for _ in 0..3 {
+        fleet.clear();
+        fleet = names.iter().map(|name| rig.client("pump-0", name)).collect();
+        fleet.iter_mut().for_each(Client::send_connect);
+        for client in &mut fleet {
+            assert!(matches!(client.next(), Got::ConnAck { code: ReasonCode::Success, .. }));
+        }
+        // Who stayed is answered all the while.
+        watcher.send(&Packet::PingReq);
+        assert_eq!(watcher.next(), Got::PingResp);
+    }
+    assert_eq!(rig.hub.stats().connections, ALL);
+}
