@@ -179,3 +179,10 @@ def mosquitto_sub(port: int, user: str, password: str, topic: str, *options: str
         yield listener
     finally:
         listener.end()
+
+
+def is_undisturbed(bystander: Client, word: str) -> None:
+    """A device that hears itself still does, on the same connection."""
+    bystander.publish_acknowledged("devices/bystander/events/word", {"word": word})
+    assert json.loads(bystander.next().payload) == {"word": word}
+    assert bystander.disconnected.empty()

@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::args::{Args, Outcome, credentials};
 use crate::client::{Frame, digits, next_frame, open, open_as, publish_packet, subscribe};
 use crate::poll::{self, EDGE, Poll, READ};
+use crate::quantile::quantile_ms;
 
 const PAYLOAD: &[u8] = br#"{"temperature":20.00,"due":1000000000}"#;
 const HOT: usize = br#"{"temperature":"#.len();
@@ -106,8 +107,7 @@ pub fn run(args: &Args) -> Outcome {
     })?;
     total.latencies.sort_unstable();
     let latencies = &total.latencies;
-    let quantile =
-        |q: f64| latencies.get((latencies.len() as f64 * q) as usize).map(|us| f64::from(*us) / 1000.0);
+    let quantile = |q: f64| quantile_ms(latencies, q);
     Ok(json!({
         "sent": total.sent,
         "reactions_expected": total.hot,
@@ -116,7 +116,7 @@ pub fn run(args: &Args) -> Outcome {
         "p90_ms": quantile(0.9),
         "p99_ms": quantile(0.99),
         "p999_ms": quantile(0.999),
-        "max_ms": latencies.last().map(|us| f64::from(*us) / 1000.0),
+        "max_ms": quantile(1.0),
         "cpu_s": poll::cpu_seconds(),
     }))
 }

@@ -25,6 +25,7 @@ mod client;
 mod hold;
 mod latency;
 mod poll;
+mod quantile;
 mod receive;
 mod send;
 mod sink;

@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::args::{Args, Outcome, credentials};
 use crate::client::{Frame, digits, next_frame, open, publish_packet};
 use crate::poll::{self, EDGE, Poll, READ, WRITE};
+use crate::quantile::quantile_ms;
 
 /// The first sequence number of every topic; eight digits for all that follow.
 const FIRST: u64 = 10_000_000;
@@ -133,11 +134,6 @@ pub fn run(args: &Args) -> Outcome {
         "per_second": total.sent as f64 / total.seconds,
         "cpu_s": poll::cpu_seconds(),
     }))
-}
-
-fn quantile_ms(sorted_us: &[u32], q: f64) -> Option<f64> {
-    let at = ((sorted_us.len() as f64 * q) as usize).min(sorted_us.len().checked_sub(1)?);
-    sorted_us.get(at).map(|us| f64::from(*us) / 1000.0)
 }
 
 impl Connection {

@@ -29,6 +29,7 @@ pub mod error;
 pub mod event;
 mod explain;
 mod hub;
+mod in_use;
 mod inquiry;
 pub mod latency;
 pub mod policy;

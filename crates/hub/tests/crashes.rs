@@ -12,11 +12,10 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{Client, Got, PATIENCE, Rig, Setup};
-use mohhos_log::testing::{Failure, ForgetfulFs, Operation, Random};
+use mohhos_log::testing::{Failure, ForgetfulFs, Operation, Random, crash_disks};
 use mohhos_log::{Kind, LogConfig};
 use mohhos_mqtt::packet::{Packet, Publish};
 use mohhos_mqtt::{Properties, QoS, ReasonCode};
@@ -355,25 +354,5 @@ fn disks() -> u64 {
 
 #[test]
 fn what_was_acknowledged_survives_every_crash_and_qos_2_comes_once() {
-    let (next, crashes) = (AtomicU64::new(0), AtomicU64::new(0));
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= disks() {
-                        return;
-                    }
-                    let run = std::panic::catch_unwind(|| run(seed)).unwrap_or_else(|panic| {
-                        // The others need not go on.
-                        next.store(u64::MAX / 2, Ordering::Relaxed);
-                        eprintln!("with seed {seed}");
-                        std::panic::resume_unwind(panic)
-                    });
-                    crashes.fetch_add(run, Ordering::Relaxed);
-                }
-            });
-        }
-    });
-    assert_eq!(crashes.into_inner(), disks() * LIVES);
+    assert_eq!(crash_disks(disks(), 4, run), disks() * LIVES);
 }

@@ -9,8 +9,10 @@ use mohhos_locks::Mutex;
 
 use crate::fs::{File, Fs};
 
+mod disks;
 mod random;
 
+pub use disks::crash_disks;
 pub use random::Random;
 
 const SECTOR: usize = 512;

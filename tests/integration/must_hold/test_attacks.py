@@ -13,7 +13,7 @@ from types import ModuleType
 
 import pytest
 from tests.support.gateway import RunningGateway, eventually, running
-from tests.support.mqtt import Client, client, kept
+from tests.support.mqtt import Client, client, is_undisturbed, kept
 from tests.support.wire import packet, text, wire
 
 CONFIG = """
@@ -35,21 +35,6 @@ MIB = 1 << 20
 def gateway(native: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     with running(tmp_path_factory.mktemp("attacked"), CONFIG) as started:
         yield started
-
-
-@pytest.fixture(scope="module")
-def bystander(gateway: RunningGateway) -> Iterator[Client]:
-    """A device that is connected through all of this, and hears itself."""
-    secret = gateway.add_device("bystander")
-    with client(gateway.mqtt_port, "bystander", secret, client_id="bystander") as connected:
-        connected.subscribe("devices/bystander/events/#")
-        yield connected
-
-
-def is_undisturbed(bystander: Client, word: str) -> None:
-    bystander.publish_acknowledged("devices/bystander/events/word", word.encode())
-    assert bystander.next().payload == word.encode()
-    assert bystander.disconnected.empty()
 
 
 def memory(gateway: RunningGateway) -> int:

@@ -1,12 +1,10 @@
 """Malformed packets, broken protocol, payloads that are too large: the one who sent them is told and disconnected."""
 
-import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from tests.support.gateway import RunningGateway, eventually
-from tests.support.mqtt import Client, client
+from tests.support.mqtt import Client, client, is_undisturbed
 from tests.support.wire import length, packet, text, wire
 
 MALFORMED, PROTOCOL, TOO_LARGE = 0x81, 0x82, 0x95
@@ -39,21 +37,6 @@ def refusals(gateway: RunningGateway, **wanted: str) -> list[dict[str, Any]]:
     with gateway.client as api:
         items: list[dict[str, Any]] = api.get("/api/v1/refusals").json()["items"]
     return [item for item in items if all(item[name] == value for name, value in wanted.items())]
-
-
-@pytest.fixture(scope="module")
-def bystander(gateway: RunningGateway) -> Iterator[Client]:
-    """A device that is connected through all of this, and hears itself."""
-    secret = gateway.add_device("bystander")
-    with client(gateway.mqtt_port, "bystander", secret, client_id="bystander") as connected:
-        connected.subscribe("devices/bystander/events/#")
-        yield connected
-
-
-def is_undisturbed(bystander: Client, word: str) -> None:
-    bystander.publish_acknowledged("devices/bystander/events/word", {"word": word})
-    assert json.loads(bystander.next().payload) == {"word": word}
-    assert bystander.disconnected.empty()
 
 
 @pytest.mark.parametrize("version", [4, 5])

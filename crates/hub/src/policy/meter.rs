@@ -1,12 +1,12 @@
 //! What is left of a principal's limits, shared by its sessions on all shards.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use mohhos_locks::Mutex;
-use rustc_hash::FxHashMap;
 
 use super::rate::Bucket;
 use super::role::RoleLimits;
+use crate::in_use::InUse;
 
 /// The limits of one principal, and what is left of them.
 #[derive(Debug)]
@@ -39,39 +39,22 @@ impl Meter {
 /// The meters that are in use. Its lock is held for a look-up alone.
 #[derive(Debug, Default)]
 pub struct Meters {
-    inner: Mutex<Inner>,
+    in_use: Mutex<InUse<Meter>>,
 }
-
-#[derive(Debug, Default)]
-struct Inner {
-    by_principal: FxHashMap<Arc<str>, Weak<Meter>>,
-    /// With so many entries those that nobody uses any more are looked for.
-    sweep_at: usize,
-}
-
-const FIRST_SWEEP: usize = 1024;
 
 impl Meters {
     /// The meter of a principal: that of its other sessions, unless the limits have changed.
     pub fn of(&self, principal: &Arc<str>, limits: RoleLimits) -> Arc<Meter> {
-        let mut inner = self.inner.lock();
-        let known = inner.by_principal.get(principal).and_then(Weak::upgrade);
-        if let Some(meter) = known.filter(|meter| meter.limits == limits) {
-            return meter;
-        }
-        if inner.by_principal.len() >= inner.sweep_at {
-            inner.by_principal.retain(|_, meter| meter.strong_count() > 0);
-            inner.sweep_at = (inner.by_principal.len() * 2).max(FIRST_SWEEP);
-        }
-        let meter = Arc::new(Meter::new(limits));
-        inner.by_principal.insert(principal.clone(), Arc::downgrade(&meter));
-        meter
+        let mut in_use = self.in_use.lock();
+        let known = in_use.of(principal).filter(|meter| meter.limits == limits);
+        known.unwrap_or_else(|| in_use.begin(principal, Meter::new(limits)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::in_use::FIRST_SWEEP;
 
     #[test]
     fn the_slower_of_two_limits_says_how_long_to_wait() {
@@ -96,7 +79,7 @@ mod tests {
         for n in 0..10 * FIRST_SWEEP {
             meters.of(&format!("{n}").into(), limits);
         }
-        assert!(meters.inner.lock().by_principal.len() <= FIRST_SWEEP);
+        assert!(meters.in_use.lock().len() <= FIRST_SWEEP);
         assert!(Arc::ptr_eq(&kept, &meters.of(&"kept".into(), limits)));
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mohhos_log::testing::{Failure, ForgetfulFs, Operation, Random};
+use mohhos_log::testing::{Failure, ForgetfulFs, Operation, Random, crash_disks};
 use mohhos_log::{Class, Classes, Log, LogConfig, ReadError, RecordBuffer};
 
 use crate::support::{BULK, PATIENCE, quick, read_all, some_records_of};
@@ -173,26 +173,7 @@ fn disks() -> u64 {
 
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_else_appears_over_more_than_a_thousand_crashes() {
-    let next = AtomicU64::new(0);
-    let crashes = AtomicU64::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= disks() {
-                        return;
-                    }
-                    let run = std::panic::catch_unwind(|| run(seed)).unwrap_or_else(|panic| {
-                        eprintln!("with seed {seed}");
-                        std::panic::resume_unwind(panic)
-                    });
-                    crashes.fetch_add(run, Ordering::Relaxed);
-                }
-            });
-        }
-    });
-    assert!(crashes.into_inner() >= 1_000);
+    assert!(crash_disks(disks(), 2, run) >= 1_000);
 }
 
 #[test]
